@@ -1,0 +1,1 @@
+"""The commands: mdw-compile, and later mdw."""

@@ -1,0 +1,1 @@
+"""TOSCA in, a bundle out: read -> check -> lower -> emit."""

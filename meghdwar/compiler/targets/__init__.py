@@ -1,0 +1,1 @@
+"""What an application can become. Targets see the model, never TOSCA."""

@@ -1,0 +1,43 @@
+"""Packaging: `tosca/` and `templates/` are mapped into the package as meghdwar.tosca and meghdwar.templates."""
+
+from setuptools import find_packages, setup
+
+LXD = ["pylxd>=2.3.2,<3"]
+KVM = ["libvirt-python>=9"]
+OPENSTACK = ["openstacksdk>=4,<5", "python-heatclient>=5,<6"]
+API: list[str] = []
+SECOND_OPINION = ["tosca-parser>=2.12,<3", "heat-translator>=3.2,<4"]
+DEV = [
+    "hypothesis>=6.100,<7",
+    "import-linter>=2,<3",
+    "jsonschema>=4.20,<5",
+    "mypy>=1.11,<3",
+    "pytest>=8,<10",
+    "ruff>=0.6,<1",
+    "types-PyYAML",
+    "types-jsonschema",
+]
+
+setup(
+    name="meghdwar",
+    version="0.1.0.dev0",
+    description="The Edge Cloud Gateway: TOSCA to Heat and Senlin, and stateful cloudlets that follow their subscribers",
+    long_description=open("README.md", encoding="utf-8").read(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=[*find_packages(include=["meghdwar", "meghdwar.*"]), "meghdwar.tosca", "meghdwar.templates"],
+    package_dir={"meghdwar.tosca": "tosca", "meghdwar.templates": "templates"},
+    package_data={"meghdwar": ["py.typed"], "meghdwar.tosca": ["**/*.yaml"], "meghdwar.templates": ["**/*.j2"]},
+    install_requires=["PyYAML>=6.0.1,<7", "jinja2>=3.1,<4"],
+    extras_require={
+        "lxd": LXD,
+        "kvm": KVM,
+        "openstack": OPENSTACK,
+        "api": API,
+        "second-opinion": SECOND_OPINION,
+        "all": [*LXD, *KVM, *OPENSTACK, *API, *SECOND_OPINION],
+        "dev": DEV,
+    },
+    entry_points={"console_scripts": ["mdw-compile = meghdwar.cli.compile:main"]},
+)

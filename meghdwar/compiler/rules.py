@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from meghdwar.diagnostics import Rule, Severity
 
-# 0xx reading and imports
+WARNING = Severity.WARNING
+
+# 001-049 reading
 BAD_YAML = Rule("MDW001", "bad-yaml")
 DUPLICATE_KEY = Rule("MDW002", "duplicate-key")
 EMPTY_DOCUMENT = Rule("MDW003", "empty-document")
@@ -19,3 +21,79 @@ BAD_ALIAS = Rule("MDW007", "bad-alias")
 TOO_MUCH = Rule("MDW008", "too-much")
 BAD_ENCODING = Rule("MDW009", "bad-encoding")
 BAD_MERGE = Rule("MDW010", "bad-merge")
+
+# 050-099 imports
+IMPORT_NOT_FOUND = Rule("MDW050", "import-not-found")
+IMPORT_REMOTE = Rule("MDW051", "import-over-the-network")
+IMPORT_CYCLE = Rule("MDW052", "import-cycle")
+UNKNOWN_REPOSITORY = Rule("MDW053", "unknown-repository")
+UNKNOWN_PROFILE = Rule("MDW054", "unknown-profile")
+NAME_IMPORTED_TWICE = Rule("MDW055", "name-imported-twice")
+IMPORT_OUTSIDE = Rule("MDW056", "import-outside")
+
+# 100-149 grammar
+NO_VERSION = Rule("MDW100", "no-version")
+UNKNOWN_VERSION = Rule("MDW101", "unknown-version")
+UNKNOWN_KEY = Rule("MDW102", "unknown-key")
+MISSING_KEY = Rule("MDW103", "missing-key")
+WRONG_SHAPE = Rule("MDW104", "wrong-shape")
+NOT_A_SERVICE_TEMPLATE = Rule("MDW105", "no-service-template")
+PROFILE_WITH_TEMPLATE = Rule("MDW106", "profile-with-service-template")
+EMPTY_NAME = Rule("MDW107", "empty-name")
+
+# 150-199 types
+UNKNOWN_TYPE = Rule("MDW150", "unknown-type")
+TYPE_CYCLE = Rule("MDW151", "type-cycle")
+BAD_REFINEMENT = Rule("MDW152", "bad-refinement")
+NOT_DERIVED = Rule("MDW153", "type-does-not-fit")
+DEFINED_TWICE = Rule("MDW154", "defined-twice", WARNING)
+
+# 230-299 values (200-229: units.py and constraints.py)
+WRONG_TYPE = Rule("MDW230", "wrong-type")
+LOOSE_TYPE = Rule("MDW231", "loosely-typed", WARNING)
+UNKNOWN_PROPERTY = Rule("MDW232", "unknown-property")
+MISSING_PROPERTY = Rule("MDW233", "missing-property")
+FIXED_PROPERTY = Rule("MDW234", "fixed-property")
+UNKNOWN_FUNCTION = Rule("MDW240", "unknown-function")
+BAD_ARITY = Rule("MDW241", "wrong-number-of-arguments")
+BAD_ARGUMENT = Rule("MDW242", "wrong-argument")
+UNKNOWN_INPUT = Rule("MDW243", "unknown-input")
+UNKNOWN_REFERENCE = Rule("MDW244", "unknown-reference")
+UNKNOWN_PART = Rule("MDW245", "unknown-part")
+VALUE_CYCLE = Rule("MDW246", "value-cycle")
+TYPES_DIFFER = Rule("MDW247", "types-differ")
+FUNCTION_PLACE = Rule("MDW248", "function-out-of-place")
+
+# 300-399 topology
+UNKNOWN_NODE = Rule("MDW300", "unknown-node")
+UNKNOWN_REQUIREMENT = Rule("MDW301", "unknown-requirement")
+UNKNOWN_CAPABILITY = Rule("MDW302", "unknown-capability")
+REQUIREMENT_OPEN = Rule("MDW303", "requirement-not-filled", WARNING)
+REQUIREMENT_MISMATCH = Rule("MDW304", "requirement-does-not-fit")
+TOO_MANY = Rule("MDW305", "requirement-filled-too-often")
+UNKNOWN_MEMBER = Rule("MDW306", "unknown-member")
+BAD_TARGET = Rule("MDW307", "target-does-not-fit")
+UNKNOWN_OPERATION = Rule("MDW308", "unknown-operation")
+UNKNOWN_INTERFACE = Rule("MDW309", "unknown-interface")
+ARTIFACT_NOT_FOUND = Rule("MDW310", "artifact-not-found")
+BAD_SUBSTITUTION = Rule("MDW311", "bad-substitution")
+BAD_WORKFLOW = Rule("MDW312", "bad-workflow")
+BAD_COPY = Rule("MDW313", "bad-copy")
+REQUIREMENT_CYCLE = Rule("MDW314", "requirement-cycle")
+NOTHING_MATCHES = Rule("MDW315", "nothing-matches")
+BAD_TRIGGER = Rule("MDW316", "bad-trigger")
+BAD_DIRECTIVE = Rule("MDW317", "unknown-directive", WARNING)
+
+# 200-229 units and constraints
+
+# 400-449 edge applications
+
+# 450-499 standard nodes
+
+# 500-549 Senlin and targets
+
+# 550-599 HOT and its limits
+
+# 600-649 inputs from outside
+INPUT_NOT_DECLARED = Rule("MDW600", "input-not-declared")
+INPUT_BAD_VALUE = Rule("MDW601", "input-bad-value")

@@ -1,0 +1,350 @@
+"""Files and what they import: one document for each file, and one scope of names for each document.
+
+No file is read twice, nothing is fetched over a network, and names that a packaged library brings (the normative
+types of each version, `meghdwar.yaml`, profiles) are found without a file beside the descriptor.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Protocol
+
+from meghdwar import resources
+from meghdwar.compiler import grammar, rules
+from meghdwar.compiler.source import LIST, MAP, Node, read
+from meghdwar.diagnostics import Diagnostic, Span, did_you_mean
+
+TYPE_KINDS = {
+    "artifact_types": "artifact", "data_types": "data", "capability_types": "capability", "interface_types": "interface",
+    "relationship_types": "relationship", "node_types": "node", "group_types": "group", "policy_types": "policy",
+}  # fmt: skip
+IMPORT_DEPTH_MAX = 32
+
+_SIMPLE = "tosca_simple_yaml_"
+VERSIONS: Mapping[str, tuple[str, str]] = {  # header -> (version, the library that comes with it)
+    **{f"{_SIMPLE}{v}": (v.replace("_", "."), f"{_SIMPLE}{v}") for v in ("1_0", "1_1", "1_2", "1_3")},
+    **{f"{_SIMPLE}{v}_0": (v.replace("_", "."), f"{_SIMPLE}{v}") for v in ("1_0", "1_1", "1_2", "1_3")},
+    **{
+        f"http://docs.oasis-open.org/tosca/ns/simple/yaml/{v}": (v, f"{_SIMPLE}{v.replace('.', '_')}")
+        for v in ("1.0", "1.1", "1.2", "1.3")
+    },
+    **{
+        header: ("1.0", "tosca_simple_profile_for_nfv_1_0_0")
+        for header in ("tosca_simple_profile_for_nfv_1_0_0", "tosca_simple_profile_for_nfv_1_0", "tosca_simple_nfv_1_0_0")
+    },
+    "tosca_simple_profile_for_mec_1_0_0": ("1.3", f"{_SIMPLE}1_3"),
+    "tosca_2_0": ("2.0", ""),
+}
+
+
+class Files(Protocol):
+    """Where files come from: a folder or a package. Paths are relative to its root, with forward slashes."""
+
+    def read(self, path: str) -> bytes | None: ...
+    def names(self) -> list[str]: ...
+
+
+class RawType:
+    """A type as written, and the scope in which the names that it uses are looked up."""
+
+    __slots__ = ("kind", "name", "node", "resolved", "scope")
+
+    def __init__(self, kind: str, name: str, node: Node, scope: Scope) -> None:
+        self.kind = kind
+        self.name = name
+        self.node = node
+        self.scope = scope
+        self.resolved: object = None
+
+
+class Scope:
+    """The names that a document can use: its own, the imported ones, and those of its version's library."""
+
+    __slots__ = ("functions", "library", "major", "names", "repositories", "short")
+
+    def __init__(self, major: str, library: Scope | None = None) -> None:
+        self.major = major
+        self.library = library
+        self.names: dict[str, dict[str, RawType]] = {kind: {} for kind in TYPE_KINDS.values()}
+        self.functions: dict[str, Node] = {}
+        self.repositories: dict[str, Node] = {}
+        self.short: dict[str, dict[str, RawType]] = {}
+
+    def lookup(self, kind: str, name: str) -> RawType | None:
+        """The type of that name: as written, or by the short or `tosca:` name of a normative one."""
+        found = self.names[kind].get(name)
+        if found is not None or self.library is None:
+            return found
+        return self.library.lookup(kind, name) or self.library.lookup_short(kind, name)
+
+    def lookup_short(self, kind: str, name: str) -> RawType | None:
+        if kind not in self.short:
+            table = self.short[kind] = {}
+            for full, raw in self.names[kind].items():
+                head, _, rest = full.partition(".")
+                if head == "tosca" and "." in rest:
+                    table.setdefault(rest.partition(".")[2], raw)
+                    table.setdefault(full.rpartition(".")[2], raw)
+        return self.short[kind].get(name.removeprefix("tosca:"))
+
+    def known(self, kind: str) -> list[str]:
+        """Every name of a kind, for a suggestion."""
+        return [*self.names[kind], *(self.library.names[kind] if self.library else ())]
+
+
+@dataclass(slots=True, eq=False)
+class Document:
+    path: str
+    node: Node
+    version: str
+    scope: Scope
+    packaged: bool = False
+    imports: list[tuple[Document, str]] = field(default_factory=list)
+
+    @property
+    def major(self) -> str:
+        return self.version[:1]
+
+    @property
+    def grammar(self) -> grammar.Grammar:
+        return grammar.GRAMMARS[self.major]
+
+
+def load(files: Files, entry: str) -> tuple[list[Document], dict[str, str], list[Diagnostic]]:
+    """The document `entry` first, then all that it imports; the text of each file read; what went wrong."""
+    loader = _Loader(files)
+    document = loader.document(entry, Span(entry), ())
+    if document is not None and document.node.get("tosca_definitions_version") is None:
+        pass
+    return list(loader.documents()), loader.texts, loader.diagnostics
+
+
+@cache
+def profiles() -> Mapping[str, str]:
+    """Import and profile names that the package itself answers -> file."""
+    text = (resources.tosca() / "profiles.yaml").read_bytes()
+    node, _ = read(text, "profiles.yaml")
+    return {name: value.text for name, value in node.map.items()} if node else {}
+
+
+@cache
+def library(file: str) -> Document:
+    """A packaged file and what it imports. Packaged files are right, which the tests prove; they are not checked again."""
+    return _Loader(_Packaged()).packaged(file)
+
+
+class _Packaged:
+    def read(self, path: str) -> bytes | None:
+        return (resources.tosca() / path).read_bytes()
+
+    def names(self) -> list[str]:
+        return []
+
+
+class _Loader:
+    def __init__(self, files: Files) -> None:
+        self.files = files
+        self.read_documents: dict[str, Document | None] = {}
+        self.texts: dict[str, str] = {}
+        self.diagnostics: list[Diagnostic] = []
+        self.declared: dict[str, str] | None = None  # profile name -> path, of files beside the descriptor
+
+    def documents(self) -> Iterator[Document]:
+        return (document for document in self.read_documents.values() if document is not None)
+
+    def packaged(self, file: str) -> Document:
+        node, diagnostics = read((resources.tosca() / file).read_bytes(), file)
+        assert node is not None, diagnostics  # noqa: S101 - the tests read every packaged file
+        version, own = VERSIONS[node.map["tosca_definitions_version"].text]
+        base = None
+        if version != "2.0" and profiles().get(own) != file and not file.startswith("tosca_simple"):
+            base = library(profiles()[own]).scope
+        document = Document(file, node, version, Scope(version[:1], base), packaged=True)
+        for item in node.section("imports").values() or (node.get("imports") or node).list:
+            name = item.text or next((item.map[k].text for k in ("file", "url", "profile") if k in item.map), "")
+            inner = library(profiles().get(name, name))
+            self.merge(document, inner, "", item)
+        self.own_names(document)
+        return document
+
+    def document(self, path: str, origin: Span, above: tuple[str, ...]) -> Document | None:
+        """The document of a path, read once; None when it cannot be read."""
+        if path in self.read_documents:
+            return self.read_documents[path]
+        content = self.files.read(path)
+        if content is None:
+            self.diagnostics.append(Diagnostic(rules.IMPORT_NOT_FOUND, origin, f"cannot find {path!r}"))
+            return None
+        self.read_documents[path] = None
+        node, problems = read(content, path)
+        self.texts[path] = _text(content)
+        self.diagnostics.extend(problems)
+        if node is None:
+            return None
+        if not node.is_map:
+            message = f"cannot read a service template from a {node.kind}: it has to be a map"
+            self.diagnostics.append(Diagnostic(rules.WRONG_SHAPE, node.span, message))
+            return None
+        version, lib = self.version(node, above)
+        base = library(profiles()[lib]).scope if lib else None
+        document = Document(path, node, version, Scope(version[:1], base))
+        self.read_documents[path] = document
+        self.imports(document, above)
+        self.own_names(document)
+        return document
+
+    def version(self, node: Node, above: tuple[str, ...]) -> tuple[str, str]:
+        header = node.get("tosca_definitions_version")
+        if header is None:
+            help_ = "begin the file with `tosca_definitions_version: tosca_simple_yaml_1_3` or another version"
+            self.diagnostics.append(Diagnostic(rules.NO_VERSION, Span(node.file), "cannot tell which TOSCA this is: no tosca_definitions_version", help_))
+            return "1.3", VERSIONS[f"{_SIMPLE}1_3"][1]
+        found = VERSIONS.get(header.text) if header.is_scalar else None
+        if found is None:
+            help_ = did_you_mean(header.text, VERSIONS) or "known are " + ", ".join(v for v in VERSIONS if "://" not in v)
+            self.diagnostics.append(Diagnostic(rules.UNKNOWN_VERSION, header.span, f"cannot read TOSCA version {header.text!r}", help_))
+            return ("2.0", "") if "2" in header.text[:8] else ("1.3", VERSIONS[f"{_SIMPLE}1_3"][1])
+        if found[0] == "2.0" and next(iter(node.map)) != "tosca_definitions_version":
+            self.diagnostics.append(Diagnostic(rules.NO_VERSION, header.key_span, "cannot accept tosca_definitions_version below other keys: it has to come first", "move it to the top of the file"))
+        return found
+
+    # imports
+    def imports(self, document: Document, above: tuple[str, ...]) -> None:
+        section = document.node.get("imports")
+        document.scope.repositories.update(document.node.section("repositories"))
+        if section is None:
+            return
+        if not section.is_list:
+            self.diagnostics.append(Diagnostic(rules.WRONG_SHAPE, section.span, f"cannot read imports from a {section.kind}: it has to be a list", "put a dash before each import"))
+            return
+        for item in section.list:
+            for entry in self.entries(item, document):
+                self.one_import(document, entry, above)
+
+    def entries(self, item: Node, document: Document) -> Iterator[Node]:
+        """An import as a map or as text; the old form `- name: {file: ...}` is the value below the name."""
+        keys = {"1": ("file", "repository", "namespace_uri", "namespace_prefix", "description", "metadata"), "2": ("url", "profile", "repository", "namespace", "description", "metadata")}[document.major]
+        if item.is_map and len(item.map) == 1 and not set(item.map) & {*keys, "file", "url", "profile"} and document.major == "1":
+            yield from item.map.values()
+            return
+        if item.is_map:
+            for key, value in item.map.items():
+                if key not in keys:
+                    help_ = did_you_mean(key, keys) or "it has " + ", ".join(keys)
+                    self.diagnostics.append(Diagnostic(rules.UNKNOWN_KEY, value.key_span, f"cannot use {key!r} here: an import has no such key", help_))
+        elif not item.is_scalar or item.is_null:
+            self.diagnostics.append(Diagnostic(rules.WRONG_SHAPE, item.span, f"cannot read an import from a {item.kind}: it has to be a path or a map"))
+            return
+        yield item
+
+    def one_import(self, document: Document, item: Node, above: tuple[str, ...]) -> None:
+        target = item if item.is_scalar else item.get("file") or item.get("url") or item.get("profile")
+        if target is None or not target.is_scalar or not target.text:
+            self.diagnostics.append(Diagnostic(rules.MISSING_KEY, item.key_span, "cannot read an import without its 'file'", "say `file: PATH`" if document.major == "1" else "say `url: PATH` or `profile: NAME`"))
+            return
+        prefix_node = item.get("namespace_prefix") or item.get("namespace")
+        prefix = prefix_node.text if prefix_node else ""
+        found = self.find(document, item, target, above)
+        if found is not None:
+            document.imports.append((found, prefix))
+            self.merge(document, found, prefix, target)
+
+    def find(self, document: Document, item: Node, target: Node, above: tuple[str, ...]) -> Document | None:
+        name = target.text
+        if item.get("profile") is target:
+            return self.profile(target, above)
+        repository = item.get("repository")
+        if repository is not None:
+            base = document.scope.repositories.get(repository.text)
+            if base is None:
+                help_ = did_you_mean(repository.text, document.scope.repositories) or "declare it under `repositories`"
+                self.diagnostics.append(Diagnostic(rules.UNKNOWN_REPOSITORY, repository.span, f"cannot find repository {repository.text!r}", help_))
+                return None
+            url = base.text or (base.get("url").text if base.get("url") else "")  # type: ignore[union-attr]
+            name = posixpath.join(url, name) if "://" in url else posixpath.normpath(posixpath.join(url.removeprefix("file:"), name))
+        if "://" in name or name.startswith("file:"):
+            help_ = "put the file beside the descriptor and import it by its path"
+            self.diagnostics.append(Diagnostic(rules.IMPORT_REMOTE, target.span, f"cannot import {name!r}: nothing is fetched while compiling", help_))
+            return None
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(document.path), name))
+        if path in (document.path, *above):
+            chain = " -> ".join([*above[above.index(path):] if path in above else (), document.path, path])
+            self.diagnostics.append(Diagnostic(rules.IMPORT_CYCLE, target.span, f"cannot import {name!r}: it imports this file again ({chain})", "move what both need into a third file"))
+            return None
+        if len(above) >= IMPORT_DEPTH_MAX:
+            self.diagnostics.append(Diagnostic(rules.IMPORT_CYCLE, target.span, f"cannot import {name!r}: more than {IMPORT_DEPTH_MAX} files deep"))
+            return None
+        if path in self.read_documents or self.files.read(path) is not None:
+            return self.document(path, target.span, (*above, document.path))
+        packaged = profiles().get(name) or profiles().get(posixpath.basename(name))
+        if packaged is not None:
+            return library(packaged)
+        near = did_you_mean(name, [*profiles(), *self.files.names()])
+        self.diagnostics.append(Diagnostic(rules.IMPORT_NOT_FOUND, target.span, f"cannot find {name!r}", near or f"it would have to be at {path!r}"))
+        return None
+
+    def profile(self, target: Node, above: tuple[str, ...]) -> Document | None:
+        """A profile by name: a packaged one, or a file beside the descriptor that declares it."""
+        packaged = profiles().get(target.text)
+        if packaged is not None:
+            return library(packaged)
+        if self.declared is None:
+            self.declared = {}
+            for name in self.files.names():
+                content = self.files.read(name) if name.endswith((".yaml", ".yml")) else None
+                if content and b"profile:" in content:
+                    node, _ = read(content, name)
+                    declared = node.get("profile") if node is not None else None
+                    if declared is not None:
+                        self.declared.setdefault(declared.text, name)
+        path = self.declared.get(target.text)
+        if path is not None:
+            return self.document(path, target.span, above)
+        help_ = did_you_mean(target.text, [*profiles(), *self.declared]) or "put the profile's file beside the descriptor"
+        self.diagnostics.append(Diagnostic(rules.UNKNOWN_PROFILE, target.span, f"cannot find profile {target.text!r}", help_))
+        return None
+
+    # names
+    def merge(self, document: Document, imported: Document, prefix: str, at: Node) -> None:
+        """The names of an imported document, with its prefix, in the scope of the one that imports it."""
+        mine, theirs = document.scope, imported.scope
+        lead = prefix + ":" if prefix else ""
+        for kind, names in theirs.names.items():
+            here = mine.names[kind]
+            for name, raw in names.items():
+                other = here.setdefault(lead + name, raw)
+                if other is not raw and document.major == "2" and not document.packaged:
+                    self.diagnostics.append(Diagnostic(rules.NAME_IMPORTED_TWICE, at.span, f"cannot import {kind} type {name!r} twice: another import brings it too", "import one of them with a namespace"))
+                elif other is not raw and raw.scope.library is not None:
+                    here[lead + name] = raw  # in 1.x the later import counts
+        for name, node in theirs.functions.items():
+            mine.functions.setdefault(lead + name, node)
+        for name, node in theirs.repositories.items():
+            other_repository = mine.repositories.setdefault(lead + name, node)
+            if other_repository is not node and document.major == "2":
+                self.diagnostics.append(Diagnostic(rules.NAME_IMPORTED_TWICE, other_repository.key_span, f"cannot declare repository {name!r} twice: an import brings it too", "give one of them another name"))
+
+    def own_names(self, document: Document) -> None:
+        scope = document.scope
+        for section, kind in TYPE_KINDS.items():
+            for name, node in document.node.section(section).items():
+                if node.form == MAP or node.is_null:
+                    other = scope.names[kind].get(name)
+                    if other is not None and document.major == "2":
+                        self.diagnostics.append(Diagnostic(rules.NAME_IMPORTED_TWICE, node.key_span, f"cannot define {kind} type {name!r}: an import brings one of that name", "rename it or import with a namespace", ((other.node.key_span, "the imported one"),)))
+                    scope.names[kind][name] = RawType(kind, name, node, scope)
+        for name, node in document.node.section("functions").items():
+            if node.form != LIST:
+                scope.functions[name] = node
+
+
+def _text(content: bytes) -> str:
+    for encoding in ("utf-8-sig", "utf-16"):
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return content.decode("latin-1")

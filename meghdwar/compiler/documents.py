@@ -271,7 +271,7 @@ class _Loader:
             return None
         path = posixpath.normpath(posixpath.join(posixpath.dirname(document.path), name))
         if path in (document.path, *above):
-            chain = " -> ".join([*above[above.index(path):] if path in above else (), document.path, path])
+            chain = " -> ".join([*(above[above.index(path) :] if path in above else ()), document.path, path])
             self.diagnostics.append(Diagnostic(rules.IMPORT_CYCLE, target.span, f"cannot import {name!r}: it imports this file again ({chain})", "move what both need into a third file"))
             return None
         if len(above) >= IMPORT_DEPTH_MAX:

@@ -11,7 +11,9 @@ import pytest
 import yaml
 
 from meghdwar.compiler import grammar
+from meghdwar.compiler.documents import library
 from meghdwar.compiler.source import read
+from meghdwar.compiler.types import resolve
 
 TOSCA = Path(__file__).parents[2] / "tosca"
 PROFILES: dict[str, str] = yaml.safe_load((TOSCA / "profiles.yaml").read_text())
@@ -65,7 +67,7 @@ NEW = {
     "1_2": {"tosca.datatypes.json", "tosca.datatypes.xml"},
     "1_3": {"tosca.artifacts.template"},
 }
-# Beside chapter 5: the spellings of 1.0 to 1.2, the non-normative types that real files use, and what has no type there.
+# Beside chapter 5: the spellings of 1.0 to 1.2, what real files use without a norm, and what has no type there.
 BESIDE = {
     "tosca.nodes.BlockStorage",
     "tosca.nodes.ObjectStorage",
@@ -171,6 +173,18 @@ def test_every_name_leads_to_a_type(file: str) -> None:
         if name not in known[section] and not (section == "data_types" and name in PRIMITIVES)
     ]
     assert lost == []
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_compiler_resolves_every_type(file: str) -> None:
+    types = [resolve(raw) for kind in library(file).scope.names.values() for raw in kind.values()]
+    assert types
+    for type_ in types:
+        assert not type_.broken, type_.name
+        schemas = [*type_.properties.items(), *type_.attributes.items()]
+        assert [f"{type_.name} {name}" for name, schema in schemas if not schema.base] == []
+        assert [f"{type_.name} {c.name}" for c in type_.capabilities.values() if c.type is None] == []
+        assert [f"{type_.name} {i.name}" for i in type_.interfaces.values() if i.type is None] == []
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from meghdwar.compiler import constraints, functions, rules, units
+from meghdwar.compiler import constraints, functions, rules, units, validation
 from meghdwar.compiler.constraints import Clause
 from meghdwar.compiler.service import Here
 from meghdwar.compiler.source import PLAIN, Node
@@ -160,17 +160,17 @@ def _scalar(node: Node, schema: Schema, major: str) -> Diagnostic | None:
             return Diagnostic(rules.LOOSE_TYPE, node.span, f"{text!r} is read as {'true' if boolean(text) else 'false'}", f"write {'true' if boolean(text) else 'false'}")
         return _wrong(node, schema, "write true or false")
     if base == "bytes":
-        return None if units.is_base64(text) and isinstance(value, str) else _wrong(node, schema, "bytes are written in base64")
+        return None if units.base64(text) is not None and isinstance(value, str) else _wrong(node, schema, "bytes are written in base64")
     if base in ("nil", "null"):
         return _wrong(node, schema)
     if base == "timestamp":
-        return None if units.is_timestamp(text) else Diagnostic(rules.BAD_TIMESTAMP, node.span, f"cannot read {text[:40]!r} as a timestamp", "write it as 2026-01-31T12:00:00Z")
+        return None if units.timestamp(text, space=major == "1") is not None else Diagnostic(rules.BAD_TIMESTAMP, node.span, f"cannot read {text[:40]!r} as a timestamp", "write it as 2026-01-31T12:00:00Z")
     if base == "version":
-        return None if units.is_version(text, major) else Diagnostic(rules.BAD_VERSION, node.span, f"cannot read {text[:40]!r} as a version", "write it as 1.0, 1.0.0 or 1.0.0.alpha-10")
+        return None if units.version(text) is not None else Diagnostic(rules.BAD_VERSION_VALUE, node.span, f"cannot read {text[:40]!r} as a version", "write it as 1.0, 1.0.0 or 1.0.0.alpha-10")
     if base in SCALAR_UNITS:
         if units.parse(base, text) is not None:
             return None
-        known = units.names(base)
+        known = units.unit_names(base)
         return Diagnostic(rules.BAD_UNIT, node.span, f"cannot read {text[:40]!r} as {_A[base]}: it is a number and a unit", did_you_mean(text.strip().lstrip("+-0123456789. "), known) or "units are " + ", ".join(known))
     if base == "scalar" and schema.data is not None:
         return _user_scalar(node, schema.data)
@@ -204,25 +204,15 @@ def _user_scalar(node: Node, type_: TypeDef) -> Diagnostic | None:
 
 def scalar_number(text: str, type_: TypeDef) -> float | int | None:
     """2.0: the number of a scalar in the type's own measure."""
-    number, _, unit = text.strip().partition(" ")
-    if not unit:
-        cut = len(number.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ/%µ"))
-        number, unit = number[:cut], number[cut:]
-    unit = unit.strip()
-    known = {name: node.scalar for name, node in (type_.units or {}).items()}
-    prefixes = type_.node.section("prefixes")
-    factor = known.get(unit)
-    if factor is None:
-        for prefix, value in prefixes.items():
-            if unit.startswith(prefix) and unit[len(prefix) :] in known:
-                inner = known[unit[len(prefix) :]]
-                if isinstance(value.scalar, (int, float)) and isinstance(inner, (int, float)):
-                    factor = value.scalar * inner
-    if not _is_float(number) or not isinstance(factor, (int, float)):
+    factors = {name: node.scalar for name, node in (type_.units or {}).items() if isinstance(node.scalar, (int, float))}
+    prefixes = {name: node.scalar for name, node in type_.node.section("prefixes").items()}
+    for prefix, multiplier in prefixes.items():
+        if isinstance(multiplier, (int, float)):
+            factors.update({prefix + unit: multiplier * factor for unit, factor in factors.items() if prefix + unit not in factors})
+    number = units.scale(factors, text)
+    if type_.setting("data_type") == "integer" and isinstance(number, float) and "." in text:
         return None
-    if type_.setting("data_type") == "integer" and not _is_integer(number):
-        return None
-    return (int(number) if _is_integer(number) else float(number)) * factor
+    return number
 
 
 # collections
@@ -293,7 +283,7 @@ def _map(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
 
 
 def _range(node: Node) -> Iterator[Diagnostic]:
-    if units.range_(node) is None:
+    if units.bounds(node.data()) is None:
         yield Diagnostic(rules.BAD_RANGE, node.span, "cannot read this as a range: it is a list of two integers, the lower first", "write [1, 4] or [1, UNBOUNDED]")
 
 
@@ -323,12 +313,12 @@ def constrained(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
         for clause in schema.parsed["clauses"] if value is not None else ():
             words = constraints.violation(clause, value)
             if words is not None:
-                yield Diagnostic(rules.CONSTRAINT_VIOLATED, node.span, f"cannot use {_shown(node)}: it {words}", "", ((clause.origin, "the constraint"),))
+                yield Diagnostic(rules.VIOLATED_CONSTRAINT, node.span, f"cannot use {_shown(node)}: it {words}", "", ((clause.origin, "the constraint"),))
     for expression in (*schema.validation, *(data.validation if data is not None else ())):
         if any(functions.call(inner, here) for inner in node.walk()):
             return
-        if constraints.evaluate(expression.data(), datum(node, schema)) is False:
-            yield Diagnostic(rules.CONSTRAINT_VIOLATED, node.span, f"cannot use {_shown(node)}: its validation does not hold", "", ((expression.span, "the validation"),))
+        if validation.evaluate(expression.data(), datum(node, schema), lambda text: _read(text, schema)) is False:
+            yield Diagnostic(rules.VIOLATED_CONSTRAINT, node.span, f"cannot use {_shown(node)}: its validation does not hold", "", ((expression.span, "the validation"),))
 
 
 def _shown(node: Node) -> str:
@@ -343,8 +333,12 @@ def datum(node: Node, schema: Schema) -> object:
             return units.parse(base, node.text)
         if base == "scalar" and schema.data is not None:
             return scalar_number(node.text, schema.data)
-        if base in ("string", "version", "timestamp", "bytes"):
+        if base in ("string", "bytes"):
             return node.text
+        if base == "version":
+            return units.version(node.text)
+        if base == "timestamp":
+            return units.timestamp(node.text)
         if base == "integer":
             return int(node.text) if _is_integer(node.text) else node.scalar
         if base == "float":
@@ -353,3 +347,8 @@ def datum(node: Node, schema: Schema) -> object:
             return boolean(node.text)
         return node.scalar
     return node.data()
+
+
+def _read(text: str, schema: Schema) -> object:
+    """A text beside a value of this schema, as such a value: "4 GB" beside a size."""
+    return None if schema.base == "string" else datum(Node(PLAIN, text, 0, ""), schema)

@@ -26,14 +26,20 @@ def explain(error: yaml.YAMLError, data: bytes, file: str) -> Diagnostic:
 
 def _unreadable(error: yaml.reader.ReaderError, data: bytes, file: str) -> Diagnostic:
     encoding = "utf-16-le" if data[:2] == b"\xff\xfe" else "utf-16-be" if data[:2] == b"\xfe\xff" else "utf-8-sig"
-    lines = _lines(data[: error.position].decode(encoding, "replace"))
+    position = error.position
+    if encoding == "utf-8-sig" and "control" not in error.reason:
+        try:
+            data.decode()
+        except UnicodeDecodeError as cause:
+            position = cause.start  # where the character starts, not the byte of it at which libyaml gave up
+    lines = _lines(data[:position].decode(encoding, "replace"))
     span = Span(file, len(lines), len(lines[-1]) + 1)
     if "control" in error.reason:
         code = f"U+{error.character:04X}"
         help_ = f'write it as "\\u{error.character:04x}" in double quotes, or remove it'
         return Diagnostic(rules.BAD_ENCODING, span, f"cannot have the control character {code} in YAML", help_)
     what = "UTF-8" if encoding == "utf-8-sig" else "UTF-16"
-    byte = f"the byte 0x{data[error.position]:02x}" if error.position < len(data) else "the end of the file"
+    byte = f"the byte 0x{data[position]:02x}" if position < len(data) else "the end of the file"
     return Diagnostic(rules.BAD_ENCODING, span, f"cannot read {byte} as {what}", "save the file as UTF-8")
 
 
@@ -102,10 +108,10 @@ class _Syntax:
     def unclosed(self) -> Diagnostic:
         bracket = "]" if "]" in self.problem else "}"
         help_ = f"close it with {bracket!r}; items have ',' between them"
-        message = f"cannot find ',' or {bracket!r} here"
-        if self.at_end or not self.before.strip():
+        runs_on = self.char == ":" and self.start is not None and self.start.line < self.span.line
+        if self.at_end or runs_on or not self.before.strip():
             return self.say(f"cannot find the {bracket!r} that closes this", help_, self.start)
-        return self.say(message, help_, start="opened here")
+        return self.say(f"cannot find ',' or {bracket!r} here", help_, start="opened here")
 
     def end_of_stream(self) -> Diagnostic:
         return self.say("cannot find the closing quote", "close the quotes", self.start)
@@ -128,6 +134,12 @@ class _Syntax:
             "cannot read this tag", "remove it, or put the value in quotes if it starts with '!'", self.start
         )
 
+    def content(self) -> Diagnostic:
+        what = f"have {self.char!r} here" if self.char else "find a value here"
+        return self.say(
+            f"cannot {what}", "put the value in quotes, or remove what is too much", start="in what starts here"
+        )
+
 
 _EXPLANATIONS = (
     ("cannot start any token", _Syntax.token),
@@ -141,6 +153,7 @@ _EXPLANATIONS = (
     ("unknown escape character", _Syntax.escape),
     ("did not find expected <document start>", _Syntax.more),
     ("undefined tag handle", _Syntax.tag),
+    ("did not find expected node content", _Syntax.content),
 )
 
 

@@ -91,6 +91,13 @@ BAD_DIRECTIVE = Rule("MDW317", "unknown-directive", WARNING)
 
 # 450-499 standard nodes
 UNMAPPED = Rule("MDW450", "unmapped-type")
+NO_SERVER = Rule("MDW451", "no-server-to-run-on")
+SHARED_VOLUME = Rule("MDW452", "volume-shared", WARNING)
+POLICY_LEFT_OUT = Rule("MDW453", "policy-left-out", WARNING)
+BAD_SCALING = Rule("MDW454", "bad-scaling")
+UNKNOWN_ATTRIBUTE = Rule("MDW455", "attribute-not-in-stack")
+OUTPUT_LEFT_OUT = Rule("MDW456", "output-left-out", WARNING)
+FIXED_INPUT = Rule("MDW457", "input-fixed", WARNING)
 
 # 500-549 Senlin and targets
 

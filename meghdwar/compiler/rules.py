@@ -89,6 +89,7 @@ BAD_DIRECTIVE = Rule("MDW317", "unknown-directive", WARNING)
 # 400-449 edge applications
 
 # 450-499 standard nodes
+UNMAPPED = Rule("MDW450", "unmapped-type")
 
 # 500-549 Senlin and targets
 

@@ -1,0 +1,73 @@
+"""From TOSCA to the model: each type that we know says which elements it stands for.
+
+Below this line nobody speaks TOSCA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import TypeAlias, TypeVar
+
+from meghdwar.compiler.lower import standard
+from meghdwar.compiler.lower.scope import Item, Scope
+from meghdwar.compiler.topology import Group, Placed, Policy, Template, Topology
+from meghdwar.diagnostics import Diagnostic, Severity
+from meghdwar.model import Application, Element
+
+P = TypeVar("P", bound=Placed)
+Lowering: TypeAlias = Callable[[P, Scope], Iterable[Item]]
+
+# The nearest ancestor that is in the table counts.
+NODES: Mapping[str, Lowering[Template]] = {
+    "tosca.nodes.Root": standard.unmapped,
+}
+GROUPS: Mapping[str, Lowering[Group]] = {}
+POLICIES: Mapping[str, Lowering[Policy]] = {}
+
+
+def lower(topology: Topology, *, skip_unmapped: bool = False) -> tuple[Application, list[Diagnostic]]:
+    """The application that a checked topology asks for, and what we cannot make of it.
+
+    With `skip_unmapped` a type that means nothing to us is left out with a warning instead of an error.
+    """
+    scope = Scope.of(topology)
+    elements: list[Element] = []
+    diagnostics: list[Diagnostic] = []
+    for item in _items(scope):
+        if not isinstance(item, Diagnostic):
+            elements.append(item)
+        elif skip_unmapped and item.rule in standard.SKIPPABLE:
+            diagnostics.append(replace(item, rule=replace(item.rule, severity=Severity.WARNING)))
+        else:
+            diagnostics.append(item)
+    application = Application(
+        name=topology.name,
+        origin=topology.origin,
+        description=topology.description,
+        inputs=tuple(replace(i, default=scope.values[name]) for name, i in topology.inputs.items()),
+        elements=tuple(elements),
+        outputs=tuple(topology.outputs.values()),
+    )
+    return application, diagnostics
+
+
+def _items(scope: Scope) -> Iterable[Item]:
+    topology = scope.topology
+    for template in topology.templates.values():
+        yield from _lowering(NODES, template)(template, scope)
+    for group in topology.groups.values():
+        yield from _lowering(GROUPS, group)(group, scope)
+    for policy in topology.policies.values():
+        yield from _lowering(POLICIES, policy)(policy, scope)
+
+
+def _lowering(table: Mapping[str, Lowering[P]], placed: P) -> Lowering[P]:
+    for name in placed.type.ancestors:
+        if name in table:
+            return table[name]
+    return _nothing
+
+
+def _nothing(placed: Placed, scope: Scope) -> Iterable[Item]:
+    return ()

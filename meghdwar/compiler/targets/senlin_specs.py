@@ -78,7 +78,9 @@ def _targets(before: str, after: str = "") -> tuple[tuple[str, str], ...]:
 
 _NAME = _string(required=True)
 _POOL_PROTOCOLS = ("HTTP", "HTTPS", "TCP")
-_LEAVING = "CLUSTER_DEL_NODES CLUSTER_SCALE_IN CLUSTER_RESIZE CLUSTER_UPDATE CLUSTER_RECOVER CLUSTER_REPLACE_NODES NODE_DELETE"
+_LEAVING = (
+    "CLUSTER_DEL_NODES CLUSTER_SCALE_IN CLUSTER_RESIZE CLUSTER_UPDATE CLUSTER_RECOVER CLUSTER_REPLACE_NODES NODE_DELETE"
+)
 
 _SERVER = Kind(
     {
@@ -177,9 +179,7 @@ _BATCH = Kind(
 
 _DELETION = Kind(
     {
-        "criteria": _string(
-            "OLDEST_FIRST", "OLDEST_PROFILE_FIRST", "YOUNGEST_FIRST", "RANDOM", default="RANDOM"
-        ),
+        "criteria": _string("OLDEST_FIRST", "OLDEST_PROFILE_FIRST", "YOUNGEST_FIRST", "RANDOM", default="RANDOM"),
         "destroy_after_deletion": _boolean(True),
         "grace_period": _integer(0),
         "hooks": _map(
@@ -305,9 +305,7 @@ _SCALING = Kind(
             cooldown=_integer(0),
             min_step=_integer(1),
             number=Field("number", default=1),
-            type=_string(
-                "EXACT_CAPACITY", "CHANGE_IN_CAPACITY", "CHANGE_IN_PERCENTAGE", default="CHANGE_IN_CAPACITY"
-            ),
+            type=_string("EXACT_CAPACITY", "CHANGE_IN_CAPACITY", "CHANGE_IN_PERCENTAGE", default="CHANGE_IN_CAPACITY"),
         ),
         "event": _string("CLUSTER_SCALE_IN", "CLUSTER_SCALE_OUT", required=True),
     },
@@ -444,7 +442,11 @@ def _name(path: Path) -> str:
 
 
 def _show(value: object) -> str:
-    return f"a {'map' if isinstance(value, Mapping) else 'list'}" if isinstance(value, Mapping | list | tuple) else repr(value)
+    return (
+        f"a {'map' if isinstance(value, Mapping) else 'list'}"
+        if isinstance(value, Mapping | list | tuple)
+        else repr(value)
+    )
 
 
 # what is wrong only together
@@ -550,7 +552,11 @@ def _loadbalance(spec: Mapping[str, object], place: Place) -> Iterator[Diagnosti
             f"health_monitor.timeout ({timeout:g} s) has to be less than health_monitor.delay ({delay:g} s)",
         )
     persistence = _within(spec, "pool", "session_persistence")
-    if isinstance(persistence, Mapping) and persistence.get("type") == "APP_COOKIE" and not persistence.get("cookie_name"):
+    if (
+        isinstance(persistence, Mapping)
+        and persistence.get("type") == "APP_COOKIE"
+        and not persistence.get("cookie_name")
+    ):
         yield Diagnostic(
             rules.SPEC_CONTRADICTION,
             place(("pool", "session_persistence")),
@@ -564,9 +570,7 @@ def _deletion(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
         kind = hooks.get("type", "zaqar")
         wanted = {"zaqar": "queue", "webhook": "url"}.get(kind) if isinstance(kind, str) else None
         if wanted and not _within(hooks, "params", wanted):
-            yield Diagnostic(
-                rules.SPEC_CONTRADICTION, place(("hooks",)), f"hooks of type {kind} need params.{wanted}"
-            )
+            yield Diagnostic(rules.SPEC_CONTRADICTION, place(("hooks",)), f"hooks of type {kind} need params.{wanted}")
     grace = _number(spec, "grace_period")
     if grace is not None and grace < 0:
         yield Diagnostic(rules.SPEC_CONTRADICTION, place(("grace_period",)), "grace_period cannot be less than 0")

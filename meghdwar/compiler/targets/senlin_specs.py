@@ -1,4 +1,4 @@
-"""What Senlin 16 accepts as the specification of a profile or a policy, so that a mistake is found here and not at run time.
+"""What Senlin 16 accepts as the specification of a profile or a policy: mistakes are found here, not at run time.
 
 Heat passes these specifications on unseen; Senlin reads them when the stack is being built, some of them only when a
 policy is bound, in a job that fails after Heat was told "accepted".
@@ -516,13 +516,13 @@ def _health(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
             "take LIFECYCLE_EVENTS alone, or the polling ones without it",
         )
     for index, mode in enumerate(_each(spec, "detection", "detection_modes")):
-        if isinstance(mode, Mapping) and mode.get("type") == "NODE_STATUS_POLL_URL":
-            if not _within(mode, "options", "poll_url"):
-                yield Diagnostic(
-                    rules.SPEC_CONTRADICTION,
-                    place(("detection", "detection_modes", index)),
-                    "NODE_STATUS_POLL_URL needs a poll_url",
-                )
+        asks = isinstance(mode, Mapping) and mode.get("type") == "NODE_STATUS_POLL_URL"
+        if isinstance(mode, Mapping) and asks and not _within(mode, "options", "poll_url"):
+            yield Diagnostic(
+                rules.SPEC_CONTRADICTION,
+                place(("detection", "detection_modes", index)),
+                "NODE_STATUS_POLL_URL needs a poll_url",
+            )
     seen = [m for m in _each(spec, "detection", "detection_modes") if isinstance(m, Mapping)]
     if any(mode == other for i, mode in enumerate(seen) for other in seen[:i]):
         yield Diagnostic(rules.SPEC_CONTRADICTION, where, "the same detection mode stands there twice")

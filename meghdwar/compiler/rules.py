@@ -87,18 +87,6 @@ BAD_DIRECTIVE = Rule("MDW317", "unknown-directive", WARNING)
 # 200-229 units and constraints
 
 # 400-449 edge applications
-
-# 450-499 standard nodes
-UNMAPPED = Rule("MDW450", "unmapped-type")
-
-# 500-549 Senlin and targets
-
-# 550-599 HOT and its limits
-
-# 600-649 inputs from outside
-INPUT_NOT_DECLARED = Rule("MDW600", "input-not-declared")
-INPUT_BAD_VALUE = Rule("MDW601", "input-bad-value")
-# 400-449 edge applications
 IN_TWO_CLUSTERS = Rule("MDW400", "gateway-in-two-clusters")
 NO_CLUSTER = Rule("MDW401", "cloudlet-in-no-cluster")
 WRONG_HYPERVISOR = Rule("MDW402", "wrong-hypervisor")
@@ -113,33 +101,42 @@ TWO_MOBILITIES = Rule("MDW410", "two-mobility-policies")
 BAD_LOCATION = Rule("MDW411", "bad-state-location")
 ADDRESS_CLASH = Rule("MDW412", "address-clash")
 OVER_CAPACITY = Rule("MDW413", "over-capacity")
-TIGHT_CAPACITY = Rule("MDW414", "tight-capacity", Severity.WARNING)
+TIGHT_CAPACITY = Rule("MDW414", "tight-capacity", WARNING)
 NOT_KNOWN_YET = Rule("MDW415", "not-known-when-compiling")
 SIZE_DOES_NOT_FIT = Rule("MDW416", "cluster-size-does-not-fit")
 EMPTY_CLUSTER = Rule("MDW417", "empty-cluster")
-NO_APPLICATION = Rule("MDW418", "cluster-without-application", Severity.WARNING)
-NOWHERE_TO_GO = Rule("MDW419", "nowhere-to-go", Severity.WARNING)
+NO_APPLICATION = Rule("MDW418", "cluster-without-application", WARNING)
+NOWHERE_TO_GO = Rule("MDW419", "nowhere-to-go", WARNING)
 NOTHING_TO_MOVE = Rule("MDW420", "nothing-to-move")
 NO_TARGET = Rule("MDW421", "policy-without-cluster")
-SHRINKS_OVER_STATE = Rule("MDW422", "shrinks-over-state", Severity.WARNING)
-NEVER_REACHED = Rule("MDW423", "gateway-never-reached", Severity.WARNING)
+SHRINKS_OVER_STATE = Rule("MDW422", "shrinks-over-state", WARNING)
+NEVER_REACHED = Rule("MDW423", "gateway-never-reached", WARNING)
 READY_WITHOUT_PORT = Rule("MDW424", "ready-without-port")
-STATE_OF_NOBODY = Rule("MDW425", "state-of-nobody", Severity.WARNING)
+STATE_OF_NOBODY = Rule("MDW425", "state-of-nobody", WARNING)
 RESERVED_INPUT = Rule("MDW426", "reserved-input")
 ONE_HOST_TWICE = Rule("MDW427", "one-host-twice")
-NOT_BUILT = Rule("MDW428", "counts-for-nothing", Severity.WARNING)
-NO_NETWORK = Rule("MDW429", "gateway-without-network", Severity.WARNING)
-SIZE_IS_ITS_GATEWAYS = Rule("MDW430", "cluster-size-is-its-gateways", Severity.WARNING)
+NOT_BUILT = Rule("MDW428", "counts-for-nothing", WARNING)
+NO_NETWORK = Rule("MDW429", "gateway-without-network", WARNING)
+SIZE_IS_ITS_GATEWAYS = Rule("MDW430", "cluster-size-is-its-gateways", WARNING)
 
-# 500-549 Senlin and the targets of the edge
+# 450-499 standard nodes
+UNMAPPED = Rule("MDW450", "unmapped-type")
+
+# 500-549 Senlin and targets
 SPEC_UNKNOWN_KEY = Rule("MDW500", "unknown-specification-key")
 SPEC_MISSING = Rule("MDW501", "missing-in-specification")
 SPEC_WRONG_KIND = Rule("MDW502", "wrong-kind-in-specification")
 SPEC_NOT_ALLOWED = Rule("MDW503", "value-not-allowed-in-specification")
 SPEC_CONTRADICTION = Rule("MDW504", "contradiction-in-specification")
 SPEC_UNKNOWN_TYPE = Rule("MDW505", "unknown-specification-type")
-SHORT_INTERVAL = Rule("MDW506", "short-health-interval", Severity.WARNING)
+SHORT_INTERVAL = Rule("MDW506", "short-health-interval", WARNING)
 POLICY_CANNOT_BIND = Rule("MDW507", "policy-cannot-bind")
 POLICY_TWICE = Rule("MDW508", "second-policy-of-a-type")
-EVENT_TWICE = Rule("MDW509", "two-policies-for-one-event", Severity.WARNING)
+EVENT_TWICE = Rule("MDW509", "two-policies-for-one-event", WARNING)
 RECOVERY_OF_STACKS = Rule("MDW510", "recovery-not-for-standing-gateways")
+
+# 550-599 HOT and its limits
+
+# 600-649 inputs from outside
+INPUT_NOT_DECLARED = Rule("MDW600", "input-not-declared")
+INPUT_BAD_VALUE = Rule("MDW601", "input-bad-value")

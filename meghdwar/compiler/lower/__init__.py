@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
-from meghdwar.compiler.lower import standard
+from meghdwar.compiler.lower import edge, edge_rules, standard
 from meghdwar.compiler.lower.scope import Item, Scope
 from meghdwar.compiler.topology import Group, Placed, Policy, Template, Topology
 from meghdwar.diagnostics import Diagnostic, Severity
@@ -21,9 +21,10 @@ Lowering: TypeAlias = Callable[[P, Scope], Iterable[Item]]
 # The nearest ancestor that is in the table counts.
 NODES: Mapping[str, Lowering[Template]] = {
     "tosca.nodes.Root": standard.unmapped,
+    **edge.NODES,
 }
-GROUPS: Mapping[str, Lowering[Group]] = {}
-POLICIES: Mapping[str, Lowering[Policy]] = {}
+GROUPS: Mapping[str, Lowering[Group]] = {**edge.GROUPS}
+POLICIES: Mapping[str, Lowering[Policy]] = {**edge.POLICIES}
 
 
 def lower(topology: Topology, *, skip_unmapped: bool = False) -> tuple[Application, list[Diagnostic]]:
@@ -41,6 +42,7 @@ def lower(topology: Topology, *, skip_unmapped: bool = False) -> tuple[Applicati
             diagnostics.append(replace(item, rule=replace(item.rule, severity=Severity.WARNING)))
         else:
             diagnostics.append(item)
+    diagnostics.extend(edge_rules.check(topology, elements))
     application = Application(
         name=topology.name,
         origin=topology.origin,

@@ -1,6 +1,6 @@
 """The vocabulary of the edge, meghdwar.*, as elements of the model.
 
-Each function takes the topology and one template, group or policy, and yields elements and problems.
+Each function takes one template, group or policy and what is round it, and yields elements and problems.
 What is wrong only between elements is found by `edge_rules`.
 """
 
@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
 from meghdwar.compiler import rules
-from meghdwar.compiler.lower.known import is_known, known
-from meghdwar.compiler.topology import Group, Placed, Policy, Template, Topology
+from meghdwar.compiler.lower.scope import Item, Scope
+from meghdwar.compiler.topology import Group, Placed, Policy, Template
 from meghdwar.diagnostics import Diagnostic, Span
 from meghdwar.model import (
     Cloudlet,
     Cluster,
     ClusterPolicy,
-    Element,
     Gateway,
     Mobility,
     Mount,
@@ -28,7 +27,6 @@ from meghdwar.model import (
     Volume,
 )
 
-Lowered: TypeAlias = Iterator[Element | Diagnostic]
 Path: TypeAlias = tuple[str | int, ...]
 
 GATEWAY = "meghdwar.nodes.EdgeGateway"
@@ -38,16 +36,16 @@ SCALING = "tosca.policies.Scaling"
 
 
 # nodes
-def gateway(topology: Topology, template: Template) -> Lowered:
+def gateway(template: Template, scope: Scope) -> Iterator[Item]:
     """A gateway that stands has an endpoint; a `local` one that nobody builds stands in the driver's own folder."""
-    read = _Reader(topology, template)
+    read = _Reader(template, scope)
     location = read.known("location", {})
     latitude, longitude = (
         location.get(k) if isinstance(location, Mapping) else None for k in ("latitude", "longitude")
     )
     properties = template.properties
     hypervisor = read.text("hypervisor", "lxd")
-    endpoint = known(topology, properties.get("endpoint"))
+    endpoint = _known(scope, properties.get("endpoint"))
     if (
         endpoint is None
         and hypervisor == "local"
@@ -64,27 +62,27 @@ def gateway(topology: Topology, template: Template) -> Lowered:
         latitude=_float(latitude),
         longitude=_float(longitude),
         endpoint=endpoint,
-        certificate=_fingerprint(known(topology, properties.get("certificate"))),
+        certificate=_fingerprint(_known(scope, properties.get("certificate"))),
         flavor=properties.get("flavor"),
         image=properties.get("image"),
         key_name=properties.get("key_name"),
-        networks=_several(known(topology, properties.get("networks"))),
+        networks=_several(_known(scope, properties.get("networks"))),
         capacity=read.integer("capacity"),
         metadata=template.metadata,
     )
     yield from read.problems
 
 
-def cloudlet(topology: Topology, template: Template) -> Lowered:
+def cloudlet(template: Template, scope: Scope) -> Iterator[Item]:
     """A plain Cloudlet is what its host runs: a virtual machine on KVM, else a container."""
-    read = _Reader(topology, template)
+    read = _Reader(template, scope)
     properties = template.properties
     host = next((r.target for r in template.targets("host")), None)
     mounts = []
     for requirement in template.targets("state"):
         relationship = requirement.relationship
         values = relationship.properties if relationship else {}
-        location, device = (known(topology, values.get(key)) for key in ("location", "device"))
+        location, device = (_known(scope, values.get(key)) for key in ("location", "device"))
         mounts.append(
             Mount(
                 state=requirement.target or "",
@@ -94,11 +92,13 @@ def cloudlet(topology: Topology, template: Template) -> Lowered:
         )
     yield Cloudlet(
         name=template.name,
-        kind=_kind(topology, template, host),
+        kind=_kind(template, scope, host),
         image=properties.get("image"),
         origin=template.origin,
         host=host,
-        cluster=next((g.name for g in topology.groups.values() if g.type.is_a(CLUSTER) and host in g.members), None),
+        cluster=next(
+            (g.name for g in scope.topology.groups.values() if g.type.is_a(CLUSTER) and host in g.members), None
+        ),
         cpus=properties.get("cpus", 1),
         memory_bytes=_whole(properties.get("memory")),
         disk_bytes=_whole(properties.get("disk")),
@@ -115,10 +115,10 @@ def cloudlet(topology: Topology, template: Template) -> Lowered:
     yield from read.problems
 
 
-def _kind(topology: Topology, template: Template, host: str | None) -> str:
+def _kind(template: Template, scope: Scope, host: str | None) -> str:
     if template.type.is_a(f"{CLOUDLET}.VM"):
         return "vm"
-    gateway = topology.templates.get(host or "")
+    gateway = scope.topology.templates.get(host or "")
     if template.type.is_a(f"{CLOUDLET}.Container") or gateway is None:
         return "container"
     return "vm" if gateway.properties.get("hypervisor") == "kvm" else "container"
@@ -136,25 +136,25 @@ def _ready(value: Value) -> Ready:
     )
 
 
-def volume(_topology: Topology, template: Template) -> Lowered:
+def volume(template: Template, _scope: Scope) -> Iterator[Item]:
     properties = template.properties
     yield Volume(template.name, _whole(properties.get("size")), template.origin, properties.get("volume_type"))
 
 
-def state_files(topology: Topology, template: Template) -> Lowered:
-    read = _Reader(topology, template)
+def state_files(template: Template, scope: Scope) -> Iterator[Item]:
+    read = _Reader(template, scope)
     yield StateFiles(template.name, read.texts("paths"), template.origin, read.integer("size_max"))
     yield from read.problems
 
 
 # groups
-def cluster(topology: Topology, group: Group) -> Lowered:
+def cluster(group: Group, scope: Scope) -> Iterator[Item]:
     """The limits are the group's own, or where it has none those of a tosca.policies.Scaling over it."""
-    read = _Reader(topology, group)
+    read = _Reader(group, scope)
     minimum, maximum = read.integer("min_size"), read.integer("max_size")
-    for policy in topology.policies.values():
-        if is_edge_scaling(topology, policy) and group.name in policy.targets:
-            limits = _Reader(topology, policy)
+    for policy in scope.topology.policies.values():
+        if is_edge_scaling(policy, scope) and group.name in policy.targets:
+            limits = _Reader(policy, scope)
             if "min_size" not in group.nodes:
                 minimum = _first(limits.integer("min_instances"), minimum)
             if "max_size" not in group.nodes:
@@ -172,12 +172,12 @@ def cluster(topology: Topology, group: Group) -> Lowered:
 
 
 # policies
-def mobility(topology: Topology, policy: Policy) -> Lowered:
+def mobility(policy: Policy, scope: Scope) -> Iterator[Item]:
     """A target that is a group stands for the cloudlets in it, or if it is a cluster for those that start there."""
-    read = _Reader(topology, policy)
+    read = _Reader(policy, scope)
     yield Mobility(
         name=policy.name,
-        cloudlets=tuple(dict.fromkeys(name for target in policy.targets for name in _cloudlets(topology, target))),
+        cloudlets=tuple(dict.fromkeys(name for target in policy.targets for name in _cloudlets(scope, target))),
         origin=policy.origin,
         strategy=read.text("strategy", "precopy"),
         trigger=read.text("trigger", "serving-cell"),
@@ -189,24 +189,24 @@ def mobility(topology: Topology, policy: Policy) -> Lowered:
     yield from read.problems
 
 
-def _cloudlets(topology: Topology, target: str) -> Iterator[str]:
-    group = topology.groups.get(target)
+def _cloudlets(scope: Scope, target: str) -> Iterator[str]:
+    group = scope.topology.groups.get(target)
     if group is None:
         yield target
     elif not group.type.is_a(CLUSTER):
         yield from group.members
     else:
-        for name, template in topology.templates.items():
+        for name, template in scope.topology.templates.items():
             if template.type.is_a(CLOUDLET) and any(r.target in group.members for r in template.targets("host")):
                 yield name
 
 
-def cluster_policy(topology: Topology, policy: Policy) -> Lowered:
+def cluster_policy(policy: Policy, scope: Scope) -> Iterator[Item]:
     """One of the eight policies of a cluster manager, once for each cluster that it targets."""
     name = next(a for a in policy.type.ancestors if a in _SPECIFICATIONS)
     kind, version, specify, places = _SPECIFICATIONS[name]
     settings = _without_none(specify(policy.properties))
-    for target in _clusters(topology, policy):
+    for target in _clusters(policy, scope):
         label = policy.name if len(policy.targets) == 1 else f"{policy.name}_{target}"
         yield ClusterPolicy(
             name=label,
@@ -224,16 +224,17 @@ def cluster_policy(topology: Topology, policy: Policy) -> Lowered:
 _ACTIONS = {"CLUSTER_SCALE_OUT": "grow", "CLUSTER_SCALE_IN": "shrink"}
 
 
-def is_edge_scaling(topology: Topology, policy: Policy) -> bool:
+def is_edge_scaling(policy: Policy, scope: Scope) -> bool:
     """Whether a tosca.policies.Scaling is about clusters of gateways."""
     return policy.type.is_a(SCALING) and any(
-        target in topology.groups and topology.groups[target].type.is_a(CLUSTER) for target in policy.targets
+        target in scope.topology.groups and scope.topology.groups[target].type.is_a(CLUSTER)
+        for target in policy.targets
     )
 
 
-def edge_scaling(topology: Topology, policy: Policy) -> Lowered:
+def edge_scaling(policy: Policy, scope: Scope) -> Iterator[Item]:
     """The scaling of TOSCA is two of a cluster manager's: one that grows and one that shrinks, each with its door."""
-    read = _Reader(topology, policy)
+    read = _Reader(policy, scope)
     adjustment = {
         "type": "CHANGE_IN_CAPACITY",
         "number": _first(read.integer("increment"), read.integer("step"), 1),
@@ -241,7 +242,7 @@ def edge_scaling(topology: Topology, policy: Policy) -> Lowered:
         "best_effort": True,
     }
     written = {("adjustment", "number"): "increment", ("adjustment", "cooldown"): "cooldown"}
-    for target in _clusters(topology, policy):
+    for target in _clusters(policy, scope):
         label = policy.name if len(policy.targets) == 1 else f"{policy.name}_{target}"
         for direction, event, action in (("out", "CLUSTER_SCALE_OUT", "grow"), ("in", "CLUSTER_SCALE_IN", "shrink")):
             yield ClusterPolicy(
@@ -255,8 +256,8 @@ def edge_scaling(topology: Topology, policy: Policy) -> Lowered:
             )
             yield Receiver(f"{label}_{direction}_receiver", target, action, policy.origin)
     default = read.integer("default_instances")
-    for target in _clusters(topology, policy):
-        members = len(topology.groups[target].members)
+    for target in _clusters(policy, scope):
+        members = len(scope.topology.groups[target].members)
         if default is not None and default != members:
             yield Diagnostic(
                 rules.SIZE_IS_ITS_GATEWAYS,
@@ -267,8 +268,8 @@ def edge_scaling(topology: Topology, policy: Policy) -> Lowered:
     yield from read.problems
 
 
-def _clusters(topology: Topology, policy: Policy) -> Iterator[str]:
-    return (t for t in policy.targets if t in topology.groups and topology.groups[t].type.is_a(CLUSTER))
+def _clusters(policy: Policy, scope: Scope) -> Iterator[str]:
+    return (t for t in policy.targets if t in scope.topology.groups and scope.topology.groups[t].type.is_a(CLUSTER))
 
 
 # the specifications of the eight policies, and where their parts stand in the descriptor
@@ -400,26 +401,32 @@ _SPECIFICATIONS: Mapping[
 
 
 # the rows of the table of lowerings
-NODES: Mapping[str, Callable[[Topology, Template], Lowered]] = {
+NODES: Mapping[str, Callable[[Template, Scope], Iterator[Item]]] = {
     GATEWAY: gateway,
     CLOUDLET: cloudlet,
     "meghdwar.nodes.StatefulVolume": volume,
     "meghdwar.nodes.StateFiles": state_files,
 }
-GROUPS: Mapping[str, Callable[[Topology, Group], Lowered]] = {CLUSTER: cluster}
-POLICIES: Mapping[str, Callable[[Topology, Policy], Lowered]] = {
+GROUPS: Mapping[str, Callable[[Group, Scope], Iterator[Item]]] = {CLUSTER: cluster}
+POLICIES: Mapping[str, Callable[[Policy, Scope], Iterator[Item]]] = {
     "meghdwar.policies.Mobility": mobility,
     **dict.fromkeys(_SPECIFICATIONS, cluster_policy),
 }
 
 
 # values
+def _known(scope: Scope, value: Value) -> Value:
+    """The value as far as it is known by now, else as it is."""
+    found = scope.known(value)
+    return value if found is None else found
+
+
 class _Reader:
     """Reads the properties that have to be known while compiling, and keeps what was wrong with them."""
 
-    def __init__(self, topology: Topology, placed: Placed) -> None:
-        self._topology = topology
+    def __init__(self, placed: Placed, scope: Scope) -> None:
         self._placed = placed
+        self._scope = scope
         self.problems: list[Diagnostic] = []
 
     def known(self, name: str, otherwise: Value) -> Value:
@@ -427,8 +434,8 @@ class _Reader:
         given = self._placed.properties.get(name)
         if given is None:
             return otherwise
-        value = known(self._topology, given)
-        if is_known(value):
+        value = self._scope.known(given)
+        if value is not None:
             return value
         self.problems.append(_not_known(self._placed.name, name, self._placed.place(name)))
         return otherwise

@@ -79,6 +79,7 @@ class Input:
     secret: bool = False
     required: bool = True
     unit: str = ""
+    entry: str = ""  # the kind of the entries of a map or list, when it was declared
 
 
 @dataclass(frozen=True, slots=True)

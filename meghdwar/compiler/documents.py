@@ -44,6 +44,7 @@ class Files(Protocol):
     """Where files come from: a folder or a package. Paths are relative to its root, with forward slashes."""
 
     def read(self, path: str) -> bytes | None: ...
+    def exists(self, path: str) -> bool: ...
     def names(self) -> list[str]: ...
 
 
@@ -63,11 +64,12 @@ class RawType:
 class Scope:
     """The names that a document can use: its own, the imported ones, and those of its version's library."""
 
-    __slots__ = ("functions", "library", "major", "names", "repositories", "short")
+    __slots__ = ("functions", "library", "main", "major", "names", "repositories", "short")
 
-    def __init__(self, major: str, library: Scope | None = None) -> None:
+    def __init__(self, major: str, library: Scope | None = None, main: Scope | None = None) -> None:
         self.major = major
         self.library = library
+        self.main = main  # 1.x: the scope of the first file, for real files lean on what others import
         self.names: dict[str, dict[str, RawType]] = {kind: {} for kind in TYPE_KINDS.values()}
         self.functions: dict[str, Node] = {}
         self.repositories: dict[str, Node] = {}
@@ -76,9 +78,11 @@ class Scope:
     def lookup(self, kind: str, name: str) -> RawType | None:
         """The type of that name: as written, or by the short or `tosca:` name of a normative one."""
         found = self.names[kind].get(name)
-        if found is not None or self.library is None:
-            return found
-        return self.library.lookup(kind, name) or self.library.lookup_short(kind, name)
+        if found is None and self.library is not None:
+            found = self.library.lookup(kind, name) or self.library.lookup_short(kind, name)
+        if found is None and self.main is not None:
+            found = self.main.names[kind].get(name)
+        return found
 
     def lookup_short(self, kind: str, name: str) -> RawType | None:
         if kind not in self.short:
@@ -87,6 +91,8 @@ class Scope:
                 head, _, rest = full.partition(".")
                 if head == "tosca" and "." in rest:
                     table.setdefault(rest.partition(".")[2], raw)
+            for full, raw in self.names[kind].items():
+                if full.startswith("tosca."):
                     table.setdefault(full.rpartition(".")[2], raw)
         return self.short[kind].get(name.removeprefix("tosca:"))
 
@@ -150,6 +156,7 @@ class _Loader:
         self.read_documents: dict[str, Document | None] = {}
         self.texts: dict[str, str] = {}
         self.diagnostics: list[Diagnostic] = []
+        self.main: Scope | None = None
         self.declared: dict[str, str] | None = None  # profile name -> path, of files beside the descriptor
 
     def documents(self) -> Iterator[Document]:
@@ -190,7 +197,9 @@ class _Loader:
             return None
         version, lib = self.version(node, above)
         base = library(profiles()[lib]).scope if lib else None
-        document = Document(path, node, version, Scope(version[:1], base))
+        main = self.main if version[:1] == "1" and self.main is not None and self.main.major == "1" else None
+        document = Document(path, node, version, Scope(version[:1], base, main))
+        self.main = self.main or document.scope
         self.read_documents[path] = document
         self.imports(document, above)
         self.own_names(document)
@@ -198,6 +207,10 @@ class _Loader:
 
     def version(self, node: Node, above: tuple[str, ...]) -> tuple[str, str]:
         header = node.get("tosca_definitions_version")
+        if header is None and above and self.main is not None and self.main.major == "1":
+            self.diagnostics.append(Diagnostic(rules.VERSION_INHERITED, Span(node.file), "this file says no tosca_definitions_version: that of the file that imports it counts", "begin it with tosca_definitions_version"))
+            first = next(document for document in self.documents())
+            return first.version, VERSIONS[first.node.map["tosca_definitions_version"].text][1] if "tosca_definitions_version" in first.node.map and first.node.map["tosca_definitions_version"].text in VERSIONS else f"{_SIMPLE}1_3"
         if header is None:
             help_ = "begin the file with `tosca_definitions_version: tosca_simple_yaml_1_3` or another version"
             self.diagnostics.append(Diagnostic(rules.NO_VERSION, Span(node.file), "cannot tell which TOSCA this is: no tosca_definitions_version", help_))
@@ -271,8 +284,11 @@ class _Loader:
             return None
         path = posixpath.normpath(posixpath.join(posixpath.dirname(document.path), name))
         if path in (document.path, *above):
-            chain = " -> ".join([*above[above.index(path):] if path in above else (), document.path, path])
-            self.diagnostics.append(Diagnostic(rules.IMPORT_CYCLE, target.span, f"cannot import {name!r}: it imports this file again ({chain})", "move what both need into a third file"))
+            chain = " -> ".join([*(above[above.index(path) :] if path in above else ()), document.path, path])
+            if path == (above[0] if above else document.path):
+                self.diagnostics.append(Diagnostic(rules.IMPORT_CYCLE, target.span, f"cannot import {name!r}: it imports this file again ({chain})", "move what both need into a third file"))
+            else:
+                self.diagnostics.append(Diagnostic(rules.IMPORT_MUTUAL, target.span, f"{name!r} imports this file again ({chain})", "move what both need into a third file"))
             return None
         if len(above) >= IMPORT_DEPTH_MAX:
             self.diagnostics.append(Diagnostic(rules.IMPORT_CYCLE, target.span, f"cannot import {name!r}: more than {IMPORT_DEPTH_MAX} files deep"))
@@ -332,13 +348,21 @@ class _Loader:
         for section, kind in TYPE_KINDS.items():
             for name, node in document.node.section(section).items():
                 if node.form == MAP or node.is_null:
-                    other = scope.names[kind].get(name)
-                    if other is not None and document.major == "2":
-                        self.diagnostics.append(Diagnostic(rules.NAME_IMPORTED_TWICE, node.key_span, f"cannot define {kind} type {name!r}: an import brings one of that name", "rename it or import with a namespace", ((other.node.key_span, "the imported one"),)))
-                    scope.names[kind][name] = RawType(kind, name, node, scope)
+                    own = self.kind_of(kind, node, scope) if document.major == "1" and kind == "node" else kind
+                    if own != kind:
+                        self.diagnostics.append(Diagnostic(rules.MISPLACED_TYPE, node.key_span, f"{name!r} stands among the {section.replace('_', ' ')} but derives from a {own} type", f"move it to {own}_types"))
+                    scope.names[own][name] = RawType(own, name, node, scope)
         for name, node in document.node.section("functions").items():
             if node.form != LIST:
                 scope.functions[name] = node
+
+
+    def kind_of(self, kind: str, node: Node, scope: Scope) -> str:
+        """The kind of a type by its parent: real files put capability types among node types."""
+        derived = node.get("derived_from")
+        if derived is None or scope.lookup(kind, derived.text) is not None:
+            return kind
+        return next((other for other in TYPE_KINDS.values() if scope.lookup(other, derived.text) is not None), kind)
 
 
 def _text(content: bytes) -> str:

@@ -111,7 +111,7 @@ SIMPLE: Grammar = {
     ),
     "relationship definition": Construct("a relationship", {"type": TEXT, "interfaces": _map("interface"), "description": TEXT}, short=TEXT),
     "capability definition": Construct(
-        "a capability", {**_DOC, **_DATA, "type": TEXT, "valid_source_types": NAMES, "occurrences": COUNTS}, short=TEXT
+        "a capability", {**_DOC, "properties": ANY, "attributes": ANY, "type": TEXT, "valid_source_types": NAMES, "occurrences": COUNTS}, short=TEXT
     ),
     "interface": Construct(
         "an interface",
@@ -203,7 +203,6 @@ TOSCA_2: Grammar = {
         "tosca_default_namespace", "namespace", "template_name", "template_author", "template_version", "topology_template",
         profile=TEXT, functions=_map("function"), service_template="topology",
     ),
-    "repository": SIMPLE["repository"].but("credential"),
     "data type": Construct(
         "a data type",
         {**_TYPE, **_SCHEMA_2, "properties": _map("property"), "data_type": TEXT, "units": ANY, "canonical_unit": TEXT, "prefixes": ANY},
@@ -338,6 +337,9 @@ def _construct(node: Node, construct: Construct, what: str, grammar: Grammar, fo
     for key, value in node.map.items():
         shape = keys.get(key)
         if shape is None:
+            if key[:1] == "_" and grammar is SIMPLE:
+                found.append(Diagnostic(rules.EXTENSION_KEY, value.key_span, f"{key!r} is somebody's extension: it is not looked at"))
+                continue
             if construct.open is not None and (construct.open == ANY or not value.is_list):
                 _check(value, construct.open, key, grammar, found)
                 continue
@@ -347,6 +349,6 @@ def _construct(node: Node, construct: Construct, what: str, grammar: Grammar, fo
         if shape != ANY:
             _check(value, shape, key, grammar, found)
     for key in construct.required:
-        if node.get(key) is None:
+        if node.get(key) is None and not (key == "type" and "copy" in node.map):
             of = f"{construct.what} {what!r}" if what else construct.what
             found.append(Diagnostic(rules.MISSING_KEY, node.key_span, f"cannot read {of} without its {key!r}", f"add {key!r}"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from meghdwar.compiler import rules
 from meghdwar.compiler.documents import RawType, Scope
@@ -40,7 +41,7 @@ def primitive(name: str, scope: Scope) -> str:
 class Schema:
     """What a value has to be. `base` is its primitive, "complex" for a type with properties, "" when unknown."""
 
-    __slots__ = ("base", "constraints", "data", "default", "fixed", "metadata", "node", "parent", "parts", "required", "scope", "type_name", "validation")
+    __slots__ = ("base", "constraints", "data", "default", "fixed", "metadata", "node", "parent", "parsed", "parts", "required", "scope", "type_name", "validation")
 
     def __init__(self, node: Node, scope: Scope, parent: Schema | None = None) -> None:
         get = node.get
@@ -49,6 +50,7 @@ class Schema:
         self.scope = scope
         self.parent = parent
         self.parts: dict[str, Schema | None] = {}
+        self.parsed: dict[str, Any] = {}  # what values.py makes of the constraints, once
         self.data: TypeDef | None = parent.data if parent else None
         self.base: str = parent.base if parent else ""
         self.type_name = parent.type_name if parent else ""

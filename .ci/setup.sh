@@ -1,0 +1,70 @@
+# shellcheck shell=bash
+# Sourced by demo.sh and test.sh: finds a Python, installs what Debian lacks, makes virtual environments.
+
+say() { printf '\n== %s\n' "$*"; }
+
+fail() {
+    printf 'cannot go on: %s\n' "$*" >&2
+    exit 1
+}
+
+# Is this command really that Python, with all that a virtual environment needs? Some names are only shims.
+is_python() {
+    [ -x "$1" ] || command -v "$1" >/dev/null 2>&1 || return 1
+    "$1" -c "import sys, venv, ensurepip; sys.exit('%d.%d' % sys.version_info[:2] != '$2')" >/dev/null 2>&1
+}
+
+# Prints a command that is Python of this version, or nothing.
+find_python() {
+    local version=$1 candidate
+    for candidate in "python$version" "/usr/bin/python$version" "/usr/local/bin/python$version" \
+        "$HOME"/.pyenv/versions/"$version".*/bin/python python3; do
+        if is_python "$candidate" "$version"; then
+            command -v "$candidate"
+            return 0
+        fi
+    done
+    return 1
+}
+
+# Installs Debian packages; says what to type when it may not.
+debian_install() {
+    if [ "$(id -u)" != 0 ]; then
+        return 1
+    fi
+    command -v apt-get >/dev/null || return 1
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get install -y -q --no-install-recommends "$@" </dev/null >/dev/null 2>&1 && return 0
+    apt-get update -q </dev/null >/dev/null && apt-get install -y -q --no-install-recommends "$@" </dev/null >/dev/null
+}
+
+# Prints the Python to work with: 3.11 first, because it is Debian 12's and the oldest that we support.
+main_python() {
+    local version
+    for version in 3.11 3.12 3.13; do
+        find_python "$version" && return 0
+    done
+    debian_install python3 python3-venv >&2 || true
+    for version in 3.11 3.12 3.13; do
+        find_python "$version" && return 0
+    done
+    fail "there is no Python 3.11, 3.12 or 3.13 with venv; on Debian or Ubuntu: sudo apt-get install python3 python3-venv"
+}
+
+# make_venv FOLDER PYTHON EXTRAS: an environment with this checkout in it, kept until the packaging changes.
+make_venv() {
+    local folder=$1 python=$2 extras=$3 wanted stamp
+    wanted=$({ cat setup.py pyproject.toml; "$python" --version; pwd; } | sha256sum)
+    stamp="$folder/.installed${extras//,/-}"
+    if [ -x "$folder/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+        return 0
+    fi
+    say "making $folder with $("$python" --version)"
+    if ! "$folder/bin/python" -c "import sys" >/dev/null 2>&1 ||
+        [ "$("$folder/bin/python" --version)" != "$("$python" --version)" ]; then
+        rm -rf "$folder"
+        "$python" -m venv "$folder"
+    fi
+    "$folder/bin/python" -m pip install -qq --disable-pip-version-check -e ".${extras:+[$extras]}"
+    printf '%s\n' "$wanted" >"$stamp"
+}

@@ -1,0 +1,359 @@
+"""Everything that a descriptor has to keep to, found in one pass: the whole list, not the first problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from meghdwar.compiler import check_types, functions, grammar, operations, requirements, rules, values, workflows
+from meghdwar.compiler.documents import Document, Files
+from meghdwar.compiler.service import Bound, Here, Service, bind
+from meghdwar.compiler.source import Node
+from meghdwar.compiler.types import Schema, TypeDef, names, named_items, resolve, unknown
+from meghdwar.diagnostics import Diagnostic, did_you_mean
+
+_DIRECTIVES = ("create", "select", "substitute", "internal", "external", "selectable", "substitutable")
+
+
+def check(documents: list[Document], files: Files) -> tuple[Service | None, list[Diagnostic]]:
+    """The service template of the first document, tied together, and what is wrong in any of them."""
+    found: list[Diagnostic] = []
+    for document in documents:
+        found.extend(grammar.check(document.node, "file", document.grammar))
+        found.extend(_document(document))
+        found.extend(check_types.check_types(document, files))
+    service = bind(documents[0], files) if documents else None
+    if service is not None:
+        requirements.select(service)
+        found.extend(check_service(service))
+    return service, found
+
+
+def _document(document: Document) -> Iterator[Diagnostic]:
+    node = document.node
+    profile, template = node.get("profile"), node.get("service_template")
+    if profile is not None and template is not None:
+        yield Diagnostic(rules.PROFILE_WITH_TEMPLATE, template.key_span, "cannot have a service template in a profile", "move the types into a file of their own and import it")
+    if document.major == "2":
+        for key in ("data_types", "interface_types", "policy_types", "functions"):
+            section = node.map.get(key)
+            if section is not None and section.is_null:
+                yield Diagnostic(rules.WRONG_SHAPE, section.key_span, f"cannot read {key} from nothing: it has to be a map", f"leave {key} out")
+            elif section is not None and section.is_map and not section.map:
+                yield Diagnostic(rules.WRONG_SHAPE, section.key_span, f"cannot read {key} from an empty map", f"leave {key} out")
+        for key in ("outputs", "policies"):
+            section = template.map.get(key) if template is not None else None
+            if section is not None and section.is_null:
+                yield Diagnostic(rules.WRONG_SHAPE, section.key_span, f"cannot read {key} from nothing", f"leave {key} out")
+        macros = node.get("dsl_definitions")
+        if macros is not None and not macros.is_map:
+            yield Diagnostic(rules.WRONG_SHAPE, macros.span, f"cannot read dsl_definitions from a {macros.kind}: it has to be a map")
+        for name, item in macros.map.items() if macros is not None else ():
+            if item.is_null or type(item.scalar) in (int, float, bool):
+                yield Diagnostic(rules.WRONG_SHAPE, item.key_span, f"cannot use {name!r} as a definition: there is nothing in it to refer to", "write an anchor and what it stands for")
+
+
+def check_service(service: Service) -> Iterator[Diagnostic]:
+    here = Here(service, service.scope)
+    for name, schema in service.inputs.items():
+        yield from _input(name, schema, here)
+    for bound in service.templates.values():
+        yield from _template(service, bound)
+    for bound in service.relationships.values():
+        yield from _relationship(service, bound)
+    for bound in service.groups.values():
+        yield from _group(service, bound)
+    for bound in service.policies.values():
+        yield from _policy(service, bound)
+    for name, node in service.node.section("outputs").items():
+        yield from _output(name, node, here)
+    yield from _substitution(service, here)
+    yield from workflows.check(service, here)
+    yield from requirements.cycles(service)
+    yield from value_cycles(service)
+
+
+def _input(name: str, schema: Schema, here: Here) -> Iterator[Diagnostic]:
+    inner = Here(here.service, here.scope)
+    yield from check_types.schema(schema, None, inner, f"input {name!r}")
+    if here.major == "2" and schema.node.get("type") is None:
+        yield Diagnostic(rules.MISSING_KEY, schema.node.key_span, f"cannot read input {name!r} without its 'type'", "add `type: string` or another type")
+
+
+def _output(name: str, node: Node, here: Here) -> Iterator[Diagnostic]:
+    value = node.get("value")
+    if value is None:
+        if not (node.is_map and node.get("type") is not None):
+            yield Diagnostic(rules.MISSING_KEY, node.key_span, f"cannot read output {name!r} without its 'value'", "add `value: ...`")
+        return
+    named = node.get("type")
+    if named is not None and named.is_scalar:
+        schema = Schema(node, here.scope)
+        if not schema.base and here.scope.lookup("data", named.text) is None:
+            yield unknown("data", named, here.scope)
+        yield from values.check(value, schema, here)
+    else:
+        yield from values.free(value, here)
+
+
+def _unknown_type(bound: Bound) -> Iterator[Diagnostic]:
+    named = bound.node.get("type")
+    if named is None:
+        if not bound.node.map:  # an empty one; the grammar says it of all others
+            yield Diagnostic(rules.MISSING_KEY, bound.node.key_span, f"cannot read {bound.kind} {bound.name!r} without its 'type'", "add `type: ...`")
+    elif named.is_scalar and bound.type is None:
+        yield unknown(bound.kind, named, bound.scope)
+
+
+def _properties(bound: Bound, here: Here) -> Iterator[Diagnostic]:
+    type_ = bound.type
+    given = bound.node.get("properties")
+    if type_ is None or type_.broken:
+        if given is not None:
+            yield from values.free(given, here)
+        return
+    what = f"{type_.raw.name}"
+    if given is not None and given.is_map:
+        yield from values.members(given, type_.properties, here, what, bound.node)
+    elif given is None:
+        yield from values.missing(bound.node, {}, what, bound.node)
+        yield from _missing(bound, type_, what)
+
+
+def _missing(bound: Bound, type_: TypeDef, what: str) -> Iterator[Diagnostic]:
+    if type_.properties and "copy" not in bound.node.map:
+        from meghdwar.compiler.source import MAP
+
+        yield from values.missing(Node(MAP, {}, 0, bound.node.file), type_.properties, what, bound.node)
+
+
+def _attributes(bound: Bound, here: Here) -> Iterator[Diagnostic]:
+    for name, value in bound.assigned("attributes").items():
+        schema = bound.type.attributes.get(name) or bound.type.properties.get(name) if bound.type else None
+        if schema is not None:
+            yield from values.check(value, schema, here)
+            continue
+        if bound.type is not None and not bound.type.broken:
+            yield Diagnostic(rules.UNKNOWN_PROPERTY, value.key_span, f"cannot find attribute {name!r} in {bound.type.raw.name}", did_you_mean(name, bound.type.attributes))
+        yield from values.free(value, here)
+
+
+def _template(service: Service, bound: Bound) -> Iterator[Diagnostic]:
+    here = Here(service, service.scope, bound)
+    yield from _unknown_type(bound)
+    yield from _properties(bound, here)
+    node = bound.node.map
+    if "attributes" in node:
+        yield from _attributes(bound, here)
+    if "capabilities" in node:
+        yield from _capabilities(bound, here)
+    yield from requirements.check(service, bound, here)
+    if "interfaces" in node:
+        yield from operations.assigned(bound, here, service.files)
+    if "artifacts" in node:
+        for item in bound.assigned("artifacts").values():
+            yield from operations.artifact(item, here, service.files)
+    if "directives" in node:
+        directives = bound.node.get("directives")
+        for item in directives.list if directives is not None else ():
+            if item.text not in _DIRECTIVES:
+                yield Diagnostic(rules.BAD_DIRECTIVE, item.span, f"nobody knows the directive {item.text!r}", did_you_mean(item.text, _DIRECTIVES) or "known are " + ", ".join(_DIRECTIVES))
+    if "copy" in node:
+        yield from _copy(bound, service.templates)
+    count = bound.node.get("count")
+    if count is not None and functions.call(count, here) is None and (not isinstance(count.scalar, int) or count.scalar < 0):
+        yield Diagnostic(rules.WRONG_TYPE, count.span, f"cannot make {count.text!r} of {bound.name!r}: the count is an integer from 0")
+    elif count is not None:
+        yield from values.free(count, here)
+
+
+def _copy(bound: Bound, others: dict[str, Bound]) -> Iterator[Diagnostic]:
+    named = bound.node.get("copy")
+    if named is None:
+        return
+    other = others.get(named.text)
+    if other is None or other is bound:
+        yield Diagnostic(rules.BAD_COPY, named.span, f"cannot copy {named.text!r}: there is no other template of that name", did_you_mean(named.text, others))
+    elif "copy" in other.node.map:
+        yield Diagnostic(rules.BAD_COPY, named.span, f"cannot copy {named.text!r}: it is a copy itself", "copy the template that it copies")
+
+
+def _capabilities(bound: Bound, here: Here) -> Iterator[Diagnostic]:
+    type_ = bound.type
+    for name, node in bound.assigned("capabilities").items():
+        definition = type_.capabilities.get(name) if type_ is not None else None
+        if definition is None:
+            if type_ is not None and not type_.broken:
+                help_ = did_you_mean(name, type_.capabilities) or f"it has {', '.join(type_.capabilities) or 'none'}"
+                yield Diagnostic(rules.UNKNOWN_CAPABILITY, node.key_span, f"cannot find capability {name!r} in {type_.raw.name}", help_)
+            continue
+        if definition.type is None or definition.type.broken:
+            continue
+        given = node.get("properties")
+        if given is not None and given.is_map:
+            wanted = {key: schema for key, schema in definition.properties.items()}
+            if definition.assigned:
+                wanted = {key: schema for key, schema in wanted.items() if key not in definition.assigned or key in given.map}
+            yield from values.members(given, wanted, here, f"capability {name!r} ({definition.type_name})", given)
+        for key, value in node.section("attributes").items():
+            schema = definition.attributes.get(key)
+            if schema is not None:
+                yield from values.check(value, schema, here)
+            else:
+                yield Diagnostic(rules.UNKNOWN_PROPERTY, value.key_span, f"cannot find attribute {key!r} in capability {name!r}", did_you_mean(key, definition.attributes))
+
+
+def _relationship(service: Service, bound: Bound) -> Iterator[Diagnostic]:
+    here = Here(service, service.scope, bound)
+    yield from _unknown_type(bound)
+    yield from _properties(bound, here)
+    yield from _attributes(bound, here)
+    yield from operations.assigned(bound, here, service.files)
+    yield from _copy(bound, service.relationships)
+
+
+def _fits(bound: Bound, allowed: tuple[str, ...], scope_of: TypeDef) -> bool:
+    """Whether a template or group is of one of the types that a group or policy type is for."""
+    if bound.type is None or bound.type.broken or not allowed:
+        return True
+    for name in allowed:
+        raw = scope_of.scope.lookup(bound.kind, name)
+        if raw is not None and bound.type.derives(resolve(raw)):
+            return True
+        if name.endswith(".Root") and raw is not None:
+            return True
+    return False
+
+
+def _allowed(type_: TypeDef | None, key: str) -> tuple[tuple[str, ...], TypeDef | None]:
+    """The nearest list of members or targets among a type and its parents."""
+    while type_ is not None:
+        own = names(type_.node.get(key))
+        if own:
+            return own, type_
+        type_ = type_.parent
+    return (), None
+
+
+def _group(service: Service, bound: Bound) -> Iterator[Diagnostic]:
+    here = Here(service, service.scope, bound)
+    yield from _unknown_type(bound)
+    yield from _properties(bound, here)
+    yield from _attributes(bound, here)
+    allowed, declared = _allowed(bound.type, "members")
+    members = bound.node.get("members") or bound.node.get("targets")
+    for item in _items(members):
+        other = service.templates.get(item.text) or service.groups.get(item.text)
+        if other is None:
+            yield Diagnostic(rules.UNKNOWN_MEMBER, item.span, f"cannot find {item.text!r} for group {bound.name!r}", did_you_mean(item.text, service.templates) or "name a node template")
+        elif declared is not None and not _fits(other, allowed, declared):
+            yield Diagnostic(rules.BAD_TARGET, item.span, f"cannot put {item.text!r} into group {bound.name!r}: it takes {', '.join(allowed)}")
+
+
+def _items(node: Node | None) -> list[Node]:
+    if node is None:
+        return []
+    return [item for item in (node.list if node.is_list else [node]) if item.is_scalar and not item.is_null]
+
+
+def _policy(service: Service, bound: Bound) -> Iterator[Diagnostic]:
+    here = Here(service, service.scope, bound)
+    yield from _unknown_type(bound)
+    yield from _properties(bound, here)
+    allowed, declared = _allowed(bound.type, "targets")
+    for item in _items(bound.node.get("targets")):
+        other = service.templates.get(item.text) or service.groups.get(item.text)
+        if other is None:
+            help_ = did_you_mean(item.text, [*service.templates, *service.groups]) or "name a node template or a group"
+            yield Diagnostic(rules.UNKNOWN_MEMBER, item.span, f"cannot find {item.text!r} for policy {bound.name!r}", help_)
+        elif declared is not None and not _fits(other, allowed, declared):
+            yield Diagnostic(rules.BAD_TARGET, item.span, f"cannot aim policy {bound.name!r} at {item.text!r}: it is for {', '.join(allowed)}")
+    triggers = bound.node.get("triggers")
+    for name, node in triggers.map.items() if triggers is not None else ():
+        yield from workflows.trigger(service, name, node, here)
+
+
+def _substitution(service: Service, here: Here) -> Iterator[Diagnostic]:
+    node = service.node.map.get("substitution_mappings")
+    if node is None:
+        return
+    if node.is_null or (node.is_map and not node.map):
+        yield Diagnostic(rules.BAD_SUBSTITUTION, node.key_span, "cannot read substitution mappings from nothing", "name the `node_type` that this template stands for")
+        return
+    named = node.get("node_type")
+    if named is None or not named.is_scalar:
+        return
+    raw = here.scope.lookup("node", named.text)
+    if raw is None:
+        yield unknown("node", named, here.scope)
+        return
+    type_ = resolve(raw)
+    if type_.broken:
+        return
+    for section, known, parts in (("properties", type_.properties, None), ("attributes", type_.attributes, None), ("capabilities", type_.capabilities, "capabilities"), ("requirements", type_.requirements, "requirements")):
+        given = node.get(section)
+        for key, item in named_items(given) if given is not None and given.is_list else (given.map.items() if given is not None else ()):
+            if key not in known:
+                yield Diagnostic(rules.BAD_SUBSTITUTION, item.key_span, f"cannot map {section[:-1] if parts is None else parts[:-3] + 'y' if parts == 'capabilities' else 'requirement'} {key!r}: {named.text} has none of that name", did_you_mean(key, known))
+            elif parts is not None:
+                yield from _mapped(service, parts, item)
+            elif section == "properties":
+                yield from _mapped_property(service, item)
+
+
+def _mapped(service: Service, parts: str, item: Node) -> Iterator[Diagnostic]:
+    """[template, capability or requirement] in one of the forms that the versions have."""
+    path = item.list if item.is_list else (item.get("mapping") or item).list
+    if not path or not path[0].is_scalar:
+        return
+    bound = service.templates.get(path[0].text)
+    if bound is None:
+        yield Diagnostic(rules.BAD_SUBSTITUTION, path[0].span, f"cannot find node {path[0].text!r} to map to", did_you_mean(path[0].text, service.templates))
+        return
+    if len(path) > 1 and path[1].is_scalar and bound.type is not None and not bound.type.broken:
+        known: list[str] = list(getattr(bound.type, parts))
+        if path[1].text not in known and path[1].text not in ("CAPABILITY", "RELATIONSHIP"):
+            word = "capability" if parts == "capabilities" else "requirement"
+            yield Diagnostic(rules.BAD_SUBSTITUTION, path[1].span, f"cannot find {word} {path[1].text!r} in {bound.name!r}", did_you_mean(path[1].text, known))
+
+
+def _mapped_property(service: Service, item: Node) -> Iterator[Diagnostic]:
+    path = item.list if item.is_list else ((item.get("mapping") or item).list if item.is_map else [item])
+    if len(path) == 1 and path[0].is_scalar and not path[0].is_null and path[0].text not in service.inputs and service.major == "2":
+        yield Diagnostic(rules.BAD_SUBSTITUTION, path[0].span, f"cannot find input {path[0].text!r} to map to", did_you_mean(path[0].text, service.inputs))
+
+
+def value_cycles(service: Service) -> Iterator[Diagnostic]:
+    """Properties that get their values from each other in a circle."""
+    edges: dict[tuple[str, str], list[tuple[tuple[str, str], Node]]] = {}
+    for bound in service.templates.values():
+        here = Here(service, service.scope, bound)
+        for name, node in bound.assigned("properties").items():
+            if node.is_scalar:
+                continue
+            for inner in node.walk():
+                call = functions.call(inner, here) if inner.is_map else None
+                if call is None or call.name not in functions.REFERENCES or len(call.arguments) < 2:
+                    continue
+                other = service.entity(call.arguments[0].text, here)
+                if other is not None and call.arguments[1].text in other.assigned("properties"):
+                    edges.setdefault((bound.name, name), []).append(((other.name, call.arguments[1].text), inner))
+    done: set[tuple[str, str]] = set()
+    for start in edges:
+        path: list[tuple[str, str]] = []
+        stack = [(start, iter(edges[start]))] if start not in done else []
+        path.append(start)
+        while stack:
+            here_key, rest = stack[-1]
+            step = next(rest, None)
+            if step is None:
+                stack.pop()
+                path.pop()
+                done.add(here_key)
+                continue
+            target, at = step
+            if target in path:
+                ring = " -> ".join(".".join(key) for key in [*path[path.index(target) :], target])
+                yield Diagnostic(rules.VALUE_CYCLE, at.span, f"cannot tell the value of {'.'.join(target)}: it comes from itself ({ring})", "give one of them a value of its own")
+            elif target in edges and target not in done:
+                stack.append((target, iter(edges[target])))
+                path.append(target)

@@ -1,0 +1,122 @@
+"""From TOSCA to the model: each type that we know says which elements it stands for.
+
+Below this line nobody speaks TOSCA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import TypeAlias, TypeVar
+
+from meghdwar.compiler.lower import edge, edge_rules, nfv, policies, standard
+from meghdwar.compiler.lower.scope import Item, Scope
+from meghdwar.compiler.topology import Group, Placed, Policy, Template, Topology
+from meghdwar.diagnostics import Diagnostic, Severity
+from meghdwar.model import Application, Element
+
+P = TypeVar("P", bound=Placed)
+Lowering: TypeAlias = Callable[[P, Scope], Iterable[Item]]
+
+# The nearest ancestor that is in the table counts.
+NODES: Mapping[str, Lowering[Template]] = {
+    "tosca.nodes.Root": standard.other,
+    "tosca.nodes.Abstract.Compute": standard.server,
+    "tosca.nodes.Compute": standard.server,
+    "tosca.nodes.BlockStorage": standard.block_storage,
+    "tosca.nodes.Storage.BlockStorage": standard.block_storage,
+    "tosca.nodes.ObjectStorage": standard.object_storage,
+    "tosca.nodes.Storage.ObjectStorage": standard.object_storage,
+    "tosca.nodes.LoadBalancer": standard.load_balancer,
+    "tosca.nodes.SoftwareComponent": standard.software,
+    "tosca.nodes.WebServer": standard.software,
+    "tosca.nodes.WebApplication": standard.software,
+    "tosca.nodes.DBMS": standard.software,
+    "tosca.nodes.Database": standard.software,
+    "tosca.nodes.Container.Runtime": standard.software,
+    "tosca.nodes.Container.Application": standard.other,
+    "tosca.nodes.network.Network": standard.network,
+    "tosca.nodes.network.Port": standard.port,
+    "tosca.nodes.network.FloatingIP": standard.floating_address,
+    "tosca.nodes.nfv.VNF": standard.frame,
+    "tosca.nodes.nfv.NS": standard.frame,
+    "tosca.nodes.nfv.VnfExtCp": standard.frame,
+    "tosca.nodes.nfv.VDU": standard.server,
+    "tosca.nodes.nfv.CP": standard.port,
+    "tosca.nodes.nfv.VL": standard.network,
+    "tosca.nodes.nfv.Vdu.Compute": nfv.vdu,
+    "tosca.nodes.nfv.Vdu.VirtualBlockStorage": nfv.storage,
+    "tosca.nodes.nfv.Vdu.VirtualObjectStorage": nfv.object_storage,
+    "tosca.nodes.nfv.VduCp": nfv.connection_point,
+    "tosca.nodes.nfv.VnfVirtualLink": nfv.virtual_link,
+    **edge.NODES,
+}
+GROUPS: Mapping[str, Lowering[Group]] = {**edge.GROUPS}
+POLICIES: Mapping[str, Lowering[Policy]] = {
+    "tosca.policies.Root": policies.other,
+    "tosca.policies.Placement": policies.placement,
+    "tosca.policies.Scaling": policies.scaling,
+    "tosca.policies.Scaling.Cluster": policies.cluster_scaling,
+    "tosca.policies.Monitoring": policies.monitoring,
+    "tosca.policies.tacker.Monitoring": policies.other,
+    "tosca.policies.nfv.AffinityRule": policies.affinity,
+    "tosca.policies.nfv.AntiAffinityRule": policies.affinity,
+    "tosca.policies.nfv.VduInitialDelta": nfv.initial_delta,
+    "tosca.policies.nfv.VduScalingAspectDeltas": nfv.scaling,
+    # these say something of the ones above, or of nothing that a stack can hold
+    "tosca.policies.nfv.ScalingAspects": policies.spoken_for,
+    "tosca.policies.nfv.InstantiationLevels": policies.spoken_for,
+    "tosca.policies.nfv.VduInstantiationLevels": policies.spoken_for,
+    "tosca.policies.nfv.VirtualLinkBitrateInitialDelta": policies.spoken_for,
+    "tosca.policies.nfv.VirtualLinkBitrateScalingAspectDeltas": policies.spoken_for,
+    "tosca.policies.nfv.VirtualLinkInstantiationLevels": policies.spoken_for,
+    **edge.POLICIES,
+}
+
+
+def lower(topology: Topology, *, skip_unmapped: bool = False) -> tuple[Application, list[Diagnostic]]:
+    """The application that a checked topology asks for, and what we cannot make of it.
+
+    With `skip_unmapped` a type that means nothing to us is left out with a warning instead of an error.
+    """
+    scope = Scope.of(topology)
+    elements: list[Element] = []
+    diagnostics: list[Diagnostic] = []
+    for item in _items(scope):
+        if not isinstance(item, Diagnostic):
+            elements.append(item)
+        elif skip_unmapped and item.rule in standard.SKIPPABLE:
+            diagnostics.append(replace(item, rule=replace(item.rule, severity=Severity.WARNING)))
+        else:
+            diagnostics.append(item)
+    diagnostics.extend(edge_rules.check(topology, elements))
+    application = Application(
+        name=topology.name,
+        origin=topology.origin,
+        description=topology.description,
+        inputs=tuple(replace(i, default=scope.values[name]) for name, i in topology.inputs.items()),
+        elements=tuple(elements),
+        outputs=tuple(topology.outputs.values()),
+    )
+    return application, diagnostics
+
+
+def _items(scope: Scope) -> Iterable[Item]:
+    topology = scope.topology
+    for template in topology.templates.values():
+        yield from _lowering(NODES, template)(template, scope)
+    for group in topology.groups.values():
+        yield from _lowering(GROUPS, group)(group, scope)
+    for policy in topology.policies.values():
+        yield from _lowering(POLICIES, policy)(policy, scope)
+
+
+def _lowering(table: Mapping[str, Lowering[P]], placed: P) -> Lowering[P]:
+    for name in placed.type.ancestors:
+        if name in table:
+            return table[name]
+    return _nothing
+
+
+def _nothing(placed: Placed, scope: Scope) -> Iterable[Item]:
+    return ()

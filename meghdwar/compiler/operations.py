@@ -1,0 +1,150 @@
+"""Interfaces, operations and the artifacts that implement them: what they may name and which files have to be there."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+
+from meghdwar.compiler import rules, values
+from meghdwar.compiler.documents import Files
+from meghdwar.compiler.service import Bound, Here
+from meghdwar.compiler.source import Node
+from meghdwar.compiler.types import Schema, TypeDef, operation_nodes, resolve, unknown
+from meghdwar.diagnostics import Diagnostic, did_you_mean
+
+_REMOTE = ("://", "${", "{{")
+
+
+def of_type(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnostic]:
+    """The interfaces and artifacts that a type defines."""
+    above = type_.parent.interfaces if type_.parent is not None else {}
+    for name, node in type_.node.section("interfaces").items():
+        named = node.get("type")
+        if named is not None:
+            if here.scope.lookup("interface", named.text) is None:
+                yield unknown("interface", named, here.scope)
+                continue
+        elif name not in above and here.scope.lookup("interface", name) is None and here.major == "2":
+            yield Diagnostic(rules.MISSING_KEY, node.key_span, f"cannot read interface {name!r} without its 'type'", "add `type: ...`")
+            continue
+        yield from _operations(node, type_.interfaces[name].operations if name in type_.interfaces else {}, named is None and name not in above, here, files, type_.artifacts)
+    for node in type_.node.section("artifacts").values():
+        yield from artifact(node, here, files)
+
+
+def definitions(node: Node, here: Here, files: Files) -> Iterator[Diagnostic]:
+    """The operations of an interface type."""
+    for operation in operation_nodes(node).values():
+        yield from _operation(operation, here, files, {})
+
+
+def assigned(bound: Bound, here: Here, files: Files) -> Iterator[Diagnostic]:
+    """The interfaces of a node or relationship template."""
+    type_ = bound.type
+    artifacts: dict[str, object] = {**(type_.artifacts if type_ else {}), **bound.assigned("artifacts")}
+    for name, node in bound.assigned("interfaces").items():
+        known = type_.interfaces if type_ is not None else {}
+        item = known.get(name) or next((i for i in known.values() if i.type is not None and i.type.raw.name == name), None)
+        named = node.get("type") if node.is_map else None
+        if item is None and type_ is not None and not type_.broken:
+            raw = here.scope.lookup("interface", named.text if named is not None else name)
+            if raw is None and here.major == "2" or (raw is None and known and named is None):
+                help_ = did_you_mean(name, known) or (f"it has {', '.join(known)}" if known else "")
+                yield Diagnostic(rules.UNKNOWN_INTERFACE, node.key_span, f"cannot find interface {name!r} in {type_.name}", help_)
+                continue
+            yield from _operations(node, {op: [] for op in resolve(raw).operations} if raw else {}, raw is None, here, files, artifacts)
+            continue
+        yield from _operations(node, item.operations if item is not None else {}, item is None, here, files, artifacts)
+
+
+def _operations(node: Node, known: Mapping[str, object], loose: bool, here: Here, files: Files, artifacts: Mapping[str, object]) -> Iterator[Diagnostic]:
+    declared = {name for name, places in known.items() if not (isinstance(places, list) and len(places) == 1 and places[0][0] in operation_nodes(node).values())}
+    for name, operation in operation_nodes(node).items():
+        if not loose and declared and name not in declared and here.bound is not None:
+            yield Diagnostic(rules.UNKNOWN_OPERATION, operation.key_span, f"cannot find operation {name!r} in this interface", did_you_mean(name, declared) or f"it has {', '.join(sorted(declared))}")
+        yield from _operation(operation, here, files, artifacts)
+    for value in node.section("inputs").values():
+        yield from _input(value, here)
+
+
+def _operation(node: Node, here: Here, files: Files, artifacts: Mapping[str, object]) -> Iterator[Diagnostic]:
+    implementation = node if node.is_scalar and not node.is_null else node.get("implementation")
+    if implementation is not None:
+        yield from _implementation(implementation, here, files, artifacts)
+    for value in node.section("inputs").values():
+        yield from _input(value, here)
+
+
+def _input(value: Node, here: Here) -> Iterator[Diagnostic]:
+    """An input of an operation: a definition when it says its type, else a value."""
+    if value.is_map and "type" in value.map and set(value.map) <= {"type", "default", "required", "description", "value", "entry_schema", "constraints", "status", "key_schema", "validation", "metadata"}:
+        schema = Schema(value, here.scope)
+        named = value.map["type"]
+        if not schema.base and named.is_scalar and not named.is_null and here.scope.lookup("data", named.text) is None:
+            yield unknown("data", named, here.scope)
+        for key in ("default", "value"):
+            inner = value.get(key)
+            if inner is not None:
+                yield from values.check(inner, schema, here)
+        return
+    yield from values.free(value, here)
+
+
+def _implementation(node: Node, here: Here, files: Files, artifacts: Mapping[str, object]) -> Iterator[Diagnostic]:
+    if node.is_scalar:
+        yield from _file(node, files, artifacts, here)
+        return
+    if "file" in node.map:
+        yield from artifact(node, here, files)
+    primary = node.get("primary")
+    for item in [primary, *((node.get("dependencies") or node).list)]:
+        if item is None:
+            continue
+        if item.is_scalar:
+            yield from _file(item, files, artifacts, here)
+        else:
+            yield from artifact(item, here, files)
+
+
+def _file(node: Node, files: Files, artifacts: Mapping[str, object], here: Here) -> Iterator[Diagnostic]:
+    if not node.text or node.text in artifacts or any(mark in node.text for mark in _REMOTE) or "." not in node.text.strip("."):
+        return  # nothing, an artifact by name, something remote, or a command and not a file
+    if node.text.split()[0] != node.text and not exists(node, node.text, files):
+        return  # a command line
+    if not exists(node, node.text, files):
+        help_ = did_you_mean(node.text, [*artifacts, *files.names()]) or f"it would have to be at {path_of(node, node.text)!r}"
+        yield Diagnostic(rules.ARTIFACT_NOT_FOUND, node.span, f"cannot find the file {node.text!r}", help_)
+
+
+def artifact(node: Node, here: Here, files: Files) -> Iterator[Diagnostic]:
+    """An artifact definition: its type, its file when that has to be beside the descriptor, its properties."""
+    named = node.get("type") if node.is_map else None
+    type_: TypeDef | None = None
+    if named is not None:
+        raw = here.scope.lookup("artifact", named.text)
+        if raw is None:
+            yield unknown("artifact", named, here.scope)
+        else:
+            type_ = resolve(raw)
+    file, repository = (node.get("file") if node.is_map else node), node.get("repository")
+    if repository is not None and repository.text not in here.scope.repositories:
+        help_ = did_you_mean(repository.text, here.scope.repositories) or "declare it under `repositories`"
+        yield Diagnostic(rules.UNKNOWN_REPOSITORY, repository.span, f"cannot find repository {repository.text!r}", help_)
+    elif file is not None and file.is_scalar and file.text and repository is None and not any(m in file.text for m in _REMOTE):
+        if not exists(file, file.text, files) and not (type_ is not None and "Container" in type_.name):
+            yield Diagnostic(rules.ARTIFACT_NOT_FOUND, file.span, f"cannot find the file {file.text!r}", f"it would have to be at {path_of(file, file.text)!r}; or name the repository that has it")
+    if type_ is not None and node.is_map and not type_.broken:
+        given = node.get("properties")
+        if given is not None and given.is_map and type_.properties:
+            yield from values.members(given, type_.properties, here, f"artifact type {type_.name}", node)
+
+
+def path_of(node: Node, name: str) -> str:
+    """A path as the root of the descriptor's folder or package sees it."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(node.file), name))
+
+
+def exists(node: Node, name: str, files: Files) -> bool:
+    return files.exists(path_of(node, name)) or files.exists(posixpath.normpath(name.lstrip("/")))
+
+

@@ -1,0 +1,121 @@
+"""Workflows, and the triggers of policies that start them.
+
+Source: TOSCA Simple Profile in YAML 1.3, sections 3.6.19 to 3.6.27 and chapter 7; TOSCA 2.0, chapters 14 and 15.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from meghdwar.compiler import rules, values
+from meghdwar.compiler.service import Bound, Here, Service
+from meghdwar.compiler.source import Node
+from meghdwar.compiler.types import TypeDef
+from meghdwar.diagnostics import Diagnostic, did_you_mean
+
+ACTIVITIES = ("delegate", "set_state", "call_operation", "inline")
+
+
+def check(service: Service, here: Here) -> Iterator[Diagnostic]:
+    workflows = service.node.section("workflows")
+    for node in workflows.values():
+        steps = node.section("steps")
+        for step in steps.values():
+            yield from _step(service, step, steps, here)
+        preconditions = node.get("preconditions")
+        for item in preconditions.list if preconditions is not None else ():
+            target = item.get("target")
+            if target is not None:
+                _, wrong = _target(service, target)
+                yield from wrong
+
+
+def _step(service: Service, step: Node, steps: dict[str, Node], here: Here) -> Iterator[Diagnostic]:
+    target = step.get("target")
+    bound: Bound | None = None
+    if target is not None and target.is_scalar:
+        bound, wrong = _target(service, target)
+        yield from wrong
+    for key in ("on_success", "on_failure"):
+        named = step.get(key)
+        for item in (named.list if named.is_list else [named]) if named is not None else ():
+            if item.text not in steps:
+                yield Diagnostic(rules.BAD_WORKFLOW, item.span, f"cannot find step {item.text!r} in this workflow", did_you_mean(item.text, steps))
+    activities = step.get("activities")
+    if activities is not None:
+        yield from activity_list(service, activities, bound, here)
+
+
+def _target(service: Service, target: Node) -> tuple[Bound | None, list[Diagnostic]]:
+    bound = service.templates.get(target.text) or service.groups.get(target.text)
+    if bound is not None:
+        return bound, []
+    help_ = did_you_mean(target.text, [*service.templates, *service.groups]) or "name a node template or a group"
+    return None, [Diagnostic(rules.BAD_WORKFLOW, target.span, f"cannot find {target.text!r} to work on", help_)]
+
+
+def activity_list(service: Service, node: Node, bound: Bound | None, here: Here) -> Iterator[Diagnostic]:
+    for item in node.list:
+        if not item.is_map:
+            continue
+        for key, value in item.map.items():
+            if key == "call_operation":
+                yield from _operation(value, bound)
+            elif key in ("inline", "delegate"):
+                yield from _workflow(service, key, value)
+            for inner in value.section("inputs").values():
+                yield from values.free(inner, here)
+
+
+def _operation(value: Node, bound: Bound | None) -> Iterator[Diagnostic]:
+    named = value.get("operation") if value.is_map else value
+    if named is None or not named.is_scalar or bound is None or bound.type is None or bound.type.broken or bound.kind != "node":
+        return
+    interface, _, operation = named.text.rpartition(".")
+    type_: TypeDef = bound.type
+    found = type_.interfaces.get(interface) or next((i for i in type_.interfaces.values() if i.type is not None and i.type.raw.name == interface), None)
+    if found is None:
+        if interface not in bound.assigned("interfaces"):
+            yield Diagnostic(rules.BAD_WORKFLOW, named.span, f"cannot call {named.text!r}: {bound.name!r} has no interface {interface!r}", did_you_mean(interface, type_.interfaces) or "write INTERFACE.OPERATION")
+    elif operation not in found.operations and operation not in bound.assigned("interfaces").get(interface, value).map:
+        yield Diagnostic(rules.BAD_WORKFLOW, named.span, f"cannot call {named.text!r}: interface {interface!r} has no operation {operation!r}", did_you_mean(operation, found.operations))
+
+
+def _workflow(service: Service, key: str, value: Node) -> Iterator[Diagnostic]:
+    named = value.get("workflow") if value.is_map else value
+    workflows = service.node.section("workflows")
+    if key == "inline" and named is not None and named.is_scalar and named.text not in workflows:
+        yield Diagnostic(rules.BAD_WORKFLOW, named.span, f"cannot find workflow {named.text!r}", did_you_mean(named.text, workflows) or "define it under `workflows`")
+
+
+def trigger(service: Service, name: str, node: Node, here: Here) -> Iterator[Diagnostic]:
+    """A trigger of a policy: what it watches and what it does."""
+    if not node.is_map:
+        return
+    if node.get("event") is None and node.get("event_type") is None and here.major == "2":
+        yield Diagnostic(rules.MISSING_KEY, node.key_span, f"cannot read trigger {name!r} without its 'event'", "add `event: ...`")
+    target_filter = node.get("target_filter")
+    if target_filter is not None and target_filter.is_map:
+        named = target_filter.get("node")
+        if named is not None and named.text not in service.templates and here.scope.lookup("node", named.text) is None:
+            help_ = did_you_mean(named.text, service.templates)
+            yield Diagnostic(rules.BAD_TRIGGER, named.span, f"cannot find node {named.text!r} for trigger {name!r}", help_)
+    action = node.get("action")
+    if action is not None and action.is_list:
+        yield from activity_list(service, action, None, here)
+        for item in action.list:
+            for key, value in item.map.items():
+                if key not in ACTIVITIES and here.major == "2":
+                    yield Diagnostic(rules.BAD_TRIGGER, value.key_span, f"cannot do {key!r} in trigger {name!r}", did_you_mean(key, ACTIVITIES) or "it can " + ", ".join(ACTIVITIES))
+    schedule = node.get("schedule")
+    if schedule is not None and schedule.is_map:
+        for key in ("start_time", "end_time"):
+            value = schedule.get(key)
+            if value is not None and value.is_scalar and not _is_time(value.text):
+                yield Diagnostic(rules.BAD_TIMESTAMP, value.span, f"cannot read {value.text[:40]!r} as a timestamp", "write it as 2026-01-31T12:00:00Z")
+
+
+def _is_time(text: str) -> bool:
+    from meghdwar.compiler import units
+
+    return units.timestamp(text) is not None

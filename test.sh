@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Everything that this machine can test. What it had to leave out it says at the end, by name.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+exec </dev/null
+# shellcheck source=.ci/setup.sh
+source .ci/setup.sh
+
+left_out=()
+failed=()
+counts=.cache/test-counts
+mkdir -p .cache
+: >"$counts"
+
+step() {
+    local name=$1
+    shift
+    say "$name"
+    "$@" || failed+=("$name")
+}
+
+# As step, for pytest: its closing lines are added up, and what it skipped counts as left out.
+tests() {
+    local name=$1 log line
+    shift
+    log=$(mktemp)
+    say "$name"
+    if ! "$@" 2>&1 | tee "$log"; then
+        failed+=("$name")
+    fi
+    grep -E '^=*.*[0-9]+ (passed|failed|skipped|error)' "$log" | tail -n 1 >>"$counts" || true
+    while IFS= read -r line; do
+        left_out+=("$name: ${line#SKIPPED }")
+    done < <(grep '^SKIPPED ' "$log" || true)
+    rm -f "$log"
+}
+
+count() { grep -oE "[0-9]+ $1" "$counts" | awk '{ sum += $1 } END { print sum + 0 }'; }
+
+python=$(main_python)
+make_venv .venv "$python" dev,second-opinion
+bin=$PWD/.venv/bin
+
+if command -v shellcheck >/dev/null || debian_install shellcheck; then
+    step "shellcheck" shellcheck -x .ci/run .ci/setup.sh demo.sh test.sh
+else
+    left_out+=("shellcheck: it is not installed (as root: apt-get install shellcheck)")
+fi
+step "ruff format" "$bin/ruff" format --check .
+step "ruff check" "$bin/ruff" check .
+step "mypy --strict" "$bin/mypy" --strict
+step "lint-imports" "$bin/lint-imports"
+tests "tests" "$bin/pytest" -q -m "not real"
+
+say "the judges' environments"
+"$bin/python" -m tests.oracle.venvs || true # what is missing shows as skipped tests below
+tests "oracles" "$bin/pytest" -q -m real tests/oracle
+
+for version in 3.11 3.12 3.13; do
+    if "$bin/python" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$version')"; then
+        continue
+    fi
+    if other=$(find_python "$version"); then
+        make_venv ".venv-$version" "$other" dev
+        tests "tests on Python $version" ".venv-$version/bin/pytest" -q -m "not real"
+    else
+        left_out+=("tests on Python $version: there is no Python $version with venv on this machine")
+    fi
+done
+
+if [ -n "${MDW_CORPUS:-}" ]; then
+    step "conformance" "$bin/python" -m tests.conformance --corpus "$MDW_CORPUS"
+else
+    left_out+=("conformance: MDW_CORPUS does not name a folder with the corpus")
+fi
+
+say "in all"
+if [ ${#left_out[@]} -gt 0 ]; then
+    printf 'LEFT OUT: %s\n' "${left_out[@]}"
+fi
+if [ ${#failed[@]} -gt 0 ]; then
+    printf 'FAILED: %s\n' "${failed[@]}"
+fi
+printf '%s passed, %s failed, %s errors, %s skipped\n' "$(count passed)" "$(count failed)" "$(count error)" "$(count skipped)"
+[ ${#failed[@]} -eq 0 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -48,6 +48,12 @@ class Diagnostic:
     @property
     def is_error(self) -> bool:
         return self.rule.severity is Severity.ERROR
+
+    def as_warning(self) -> Diagnostic:
+        """The same problem where it does not stand in the way."""
+        if not self.is_error:
+            return self
+        return replace(self, rule=replace(self.rule, severity=Severity.WARNING))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

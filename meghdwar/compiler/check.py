@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from meghdwar.compiler import check_types, functions, grammar, operations, requirements, rules, values, workflows
+from meghdwar.compiler import check_types, functions, grammar, operations, reach, requirements, rules, values, workflows
 from meghdwar.compiler.documents import Document, Files
 from meghdwar.compiler.service import Bound, Here, Service, bind
 from meghdwar.compiler.source import Node
@@ -14,14 +14,20 @@ from meghdwar.diagnostics import Diagnostic, did_you_mean
 _DIRECTIVES = ("create", "select", "substitute", "internal", "external", "selectable", "substitutable")
 
 
-def check(documents: list[Document], files: Files) -> tuple[Service | None, list[Diagnostic]]:
-    """The service template of the first document, tied together, and what is wrong in any of them."""
-    found: list[Diagnostic] = []
-    for document in documents:
-        found.extend(grammar.check(document.node, "file", document.grammar))
-        found.extend(_document(document))
-        found.extend(check_types.check_types(document, files))
+def check(documents: list[Document], files: Files, read: list[Diagnostic]) -> tuple[Service | None, list[Diagnostic]]:
+    """The service template of the first document, tied together, and what is wrong in any of them; `read` is what
+    was wrong with reading them."""
+    paths = {document.path for document in documents}
+    found: list[Diagnostic] = [item for item in read if item.span.file not in paths]
     service = bind(documents[0], files) if documents else None
+    for number, document in enumerate(documents):
+        own = [item for item in read if item.span.file == document.path]
+        own += grammar.check(document.node, "file", document.grammar)
+        own.extend(_document(document))
+        own.extend(check_types.check_types(document, files))
+        if number and document.major == "1" and service is not None:
+            own = reach.demote(own, document, service)
+        found.extend(own)
     if service is not None:
         requirements.select(service)
         found.extend(check_service(service))

@@ -139,8 +139,11 @@ def _capabilities(type_: TypeDef, here: Here) -> Iterator[Diagnostic]:
                 yield Diagnostic(rules.MISSING_KEY, node.key_span, f"cannot read capability {name!r} without its 'type'", "add `type: ...`")
         elif item.type is None:
             yield unknown("capability", named, scope)
+        elif item.type.kind != "capability":
+            yield unknown("capability", named, scope).as_warning()
         elif name in above and above[name].type is not None and not item.type.derives(above[name].type):  # type: ignore[arg-type]
-            yield Diagnostic(rules.BAD_REFINEMENT, named.span, f"cannot make capability {name!r} a {item.type_name}: a parent type says {above[name].type_name}")
+            wrong = Diagnostic(rules.BAD_REFINEMENT, named.span, f"cannot make capability {name!r} a {item.type_name}: a parent type says {above[name].type_name}")
+            yield wrong if here.major == "2" else wrong.as_warning()
         yield from known_types("node", node.get("valid_source_types") or node.get("valid_source_node_types"), scope)
         yield from known_types("relationship", node.get("valid_relationship_types"), scope)
         base = item.type.properties if item.type is not None else {}
@@ -167,25 +170,23 @@ def _requirements(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnost
         target = node.get("node")
         target_type: TypeDef | None = None
         if target is not None and target.is_scalar:
-            target_type, wrong = find("node", target, scope)
-            if wrong is not None:
-                yield wrong
+            target_type, missing = find("node", target, scope)
+            if missing is not None:
+                yield missing
         if capability is not None and capability.is_scalar and not capability.is_null:
             raw = scope.lookup("capability", capability.text)
             if raw is None and not (target_type is not None and (target_type.broken or capability.text in target_type.capabilities)):
-                yield unknown("capability", capability, scope)
+                wrong = unknown("capability", capability, scope)
+                yield wrong if here.major == "2" else wrong.as_warning()
         elif here.major == "2" and name not in above:
             yield Diagnostic(rules.MISSING_KEY, node.key_span, f"cannot read requirement {name!r} without its 'capability'", "add `capability: ...`")
         relationship = node.get("relationship")
         if relationship is not None:
             named = relationship.get("type") if relationship.is_map else relationship
             if named is not None and named.is_scalar:
-                _, wrong = find("relationship", named, scope)
-                if wrong is not None:
-                    yield wrong
-        node_filter = node.get("node_filter")
-        if node_filter is not None and here.major == "2":
-            yield from ()
+                _, missing = find("relationship", named, scope)
+                if missing is not None:
+                    yield missing
 
 
 def _relationship_members(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnostic]:
@@ -241,7 +242,8 @@ def known_types(kind: str, node: Node | None, scope: Scope, also: str = "") -> I
     wanted = names(node)
     for item in (node.list if node is not None and node.is_list else [node] if node is not None else []):
         if item.text in wanted and scope.lookup(kind, item.text) is None and not (also and scope.lookup(also, item.text)):
-            yield unknown(kind, item, scope)
+            wrong = unknown(kind, item, scope)
+            yield wrong if scope.major == "2" else wrong.as_warning()  # it only narrows what may be named
 
 
 MEMBERS: dict[str, Callable[[TypeDef, Here, Files], Iterator[Diagnostic]]] = {

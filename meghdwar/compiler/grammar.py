@@ -28,6 +28,7 @@ class Construct:
     required: tuple[str, ...] = ()
     short: Shape | None = None
     open: Shape | None = None
+    loose: bool = False  # other keys are only warned of
 
     def but(self, *less: str, required: tuple[str, ...] | None = None, short: Shape | None = None, **more: Shape) -> Construct:
         keys = {key: shape for key, shape in {**self.keys, **more}.items() if key not in less}
@@ -174,7 +175,8 @@ SIMPLE: Grammar = {
     "policy": Construct("a policy", {**_DOC, "type": TEXT, "properties": VALUES, "targets": NAMES, "triggers": _map("trigger")}, ("type",)),
     "trigger": Construct(
         "a trigger",
-        {"description": TEXT, "event": ANY, "event_type": ANY, "schedule": ANY, "target_filter": ANY, "condition": ANY, "constraint": ANY, "action": ANY, "method": TEXT, "period": ANY, "evaluations": ANY, "meter_name": TEXT, "metric": TEXT, "metadata": VALUES, "input": ANY, "inputs": ANY, "event_filter": ANY},
+        {"description": TEXT, "event": ANY, "event_type": ANY, "schedule": ANY, "target_filter": ANY, "condition": ANY, "constraint": ANY, "action": ANY, "method": TEXT, "period": ANY, "evaluations": ANY, "meter_name": TEXT, "metric": TEXT, "metadata": ANY, "input": ANY, "inputs": ANY, "event_filter": ANY},
+        loose=True,
     ),
     "substitution": Construct(
         "substitution mappings",
@@ -241,6 +243,7 @@ TOSCA_2: Grammar = {
     ),
     "capability": Construct("a capability", {**_ASSIGNED, **_DOC, "directives": NAMES, "type": TEXT}),
     "group": SIMPLE["group"].but("interfaces", "targets"),
+    "trigger": replace(SIMPLE["trigger"], loose=False),
     "function": Construct("a function", {**_DOC, "signatures": _list("signature")}, ("signatures",)),
     "signature": Construct(
         "a signature", {**_DOC, "arguments": _list("schema"), "optional_arguments": _list("schema"), "variadic": BOOLEAN, "result": "schema", "implementation": "implementation"}
@@ -321,6 +324,8 @@ def _collection(node: Node, kind: str, item: str, what: str, grammar: Grammar, f
     for entry in node.list:
         if kind == "list":
             _check(entry, item, what, grammar, found)
+        elif grammar is SIMPLE and slipped_name(entry) is not None:
+            found.append(Diagnostic(rules.SLIPPED, entry.span, f"what belongs to {slipped_name(entry)!r} stands beside it", "indent it further"))
         elif len(entry.map) != 1:
             found.append(_wrong(entry, f"an item of {what}", "a map with one key, its name", "mind the indentation below the name" if entry.is_map else ""))
         else:
@@ -330,6 +335,8 @@ def _collection(node: Node, kind: str, item: str, what: str, grammar: Grammar, f
 
 def _construct(node: Node, construct: Construct, what: str, grammar: Grammar, found: list[Diagnostic]) -> None:
     if not node.is_map:
+        if node.is_list and not node.list and grammar is SIMPLE:
+            return  # real files write [] for nothing
         if construct.short is None or (node.is_list and construct.short != ANY):
             found.append(_wrong(node, what or construct.what, f"a map, {construct.what}"))
         return
@@ -340,10 +347,13 @@ def _construct(node: Node, construct: Construct, what: str, grammar: Grammar, fo
             if key[:1] == "_" and grammar is SIMPLE:
                 found.append(Diagnostic(rules.EXTENSION_KEY, value.key_span, f"{key!r} is somebody's extension: it is not looked at"))
                 continue
-            if construct.open is not None and (construct.open == ANY or not value.is_list):
+            if construct.open is not None and (construct.open == ANY or not value.is_list or not value.list):
                 _check(value, construct.open, key, grammar, found)
                 continue
             help_ = did_you_mean(key, keys)
+            if construct.loose:
+                found.append(Diagnostic(rules.EXTENSION_KEY, value.key_span, f"{construct.what} has no key {key!r}: it is not looked at", help_))
+                continue
             found.append(Diagnostic(rules.UNKNOWN_KEY, value.key_span, f"cannot use {key!r} here: {construct.what} has no such key", help_ or "it has " + ", ".join(keys)))
             continue
         if shape != ANY:
@@ -352,3 +362,12 @@ def _construct(node: Node, construct: Construct, what: str, grammar: Grammar, fo
         if node.get(key) is None and not (key == "type" and "copy" in node.map):
             of = f"{construct.what} {what!r}" if what else construct.what
             found.append(Diagnostic(rules.MISSING_KEY, node.key_span, f"cannot read {of} without its {key!r}", f"add {key!r}"))
+
+
+def slipped_name(item: Node) -> str | None:
+    """The name in `- name:` when what belongs below it stands beside it: a slip of the indentation in real files."""
+    if len(item.map) > 1:
+        name = next(iter(item.map))
+        if item.map[name].is_null and set(item.map) - {name} <= {"node", "capability", "relationship", "node_filter", "occurrences"}:
+            return name
+    return None

@@ -123,7 +123,8 @@ def artifact(node: Node, here: Here, files: Files) -> Iterator[Diagnostic]:
     if named is not None:
         raw = here.scope.lookup("artifact", named.text)
         if raw is None:
-            yield unknown("artifact", named, here.scope)
+            wrong = unknown("artifact", named, here.scope)
+            yield wrong if here.major == "2" else wrong.as_warning()  # its file is all that is needed of it
         else:
             type_ = resolve(raw)
     file, repository = (node.get("file") if node.is_map else node), node.get("repository")

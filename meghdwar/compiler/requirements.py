@@ -154,7 +154,9 @@ def _target(service: Service, bound: Bound, fill: Fill, definition: RequirementD
         raw = definition.scope.lookup("node", definition.target)
         wanted = resolve(raw) if raw else None
         if wanted is not None and not type_.derives(wanted) and not wanted.broken:
-            yield Diagnostic(rules.REQUIREMENT_MISMATCH, span, f"cannot fill requirement {fill.name!r} of {bound.name!r} with {_what(fill, type_)}: it wants a {definition.target}", "")
+            wrong = Diagnostic(rules.REQUIREMENT_MISMATCH, span, f"cannot fill requirement {fill.name!r} of {bound.name!r} with {_what(fill, type_)}: it wants a {definition.target}", "")
+            # in 1.x the capability is what counts: real files put a database straight on a machine
+            yield wrong.as_warning() if service.major == "1" and fill.capability is not None else wrong
             return
     named = node.get("capability") if node.is_map else None
     if named is not None and named.is_scalar:

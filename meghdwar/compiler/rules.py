@@ -43,6 +43,7 @@ PROFILE_WITH_TEMPLATE = Rule("MDW106", "profile-with-service-template")
 EMPTY_NAME = Rule("MDW107", "empty-name")
 VERSION_INHERITED = Rule("MDW108", "version-inherited", WARNING)
 EXTENSION_KEY = Rule("MDW109", "extension-key", WARNING)
+SLIPPED = Rule("MDW110", "slipped-indentation", WARNING)
 
 # 150-199 types
 UNKNOWN_TYPE = Rule("MDW150", "unknown-type")

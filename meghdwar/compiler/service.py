@@ -133,9 +133,8 @@ def _bounds(items: object, kind: str, scope: Scope) -> Iterator[tuple[str, Bound
 
 def _assignments(bound: Bound) -> Iterator[tuple[str, Node]]:
     requirements = bound.node.get("requirements")
-    for item in requirements.list if requirements is not None else ():
-        if len(item.map) == 1:
-            yield from item.map.items()
+    if requirements is not None and requirements.is_list:
+        yield from named_items(requirements)
 
 
 def _fill(service: Service, bound: Bound, name: str, node: Node) -> Fill:

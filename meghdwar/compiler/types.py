@@ -13,7 +13,8 @@ from typing import Any
 
 from meghdwar.compiler import rules
 from meghdwar.compiler.documents import RawType, Scope
-from meghdwar.compiler.source import Node, empty
+from meghdwar.compiler.grammar import slipped_name
+from meghdwar.compiler.source import MAP, Node, empty
 from meghdwar.diagnostics import Diagnostic, did_you_mean
 
 PRIMITIVES_1 = (
@@ -41,7 +42,7 @@ def primitive(name: str, scope: Scope) -> str:
 class Schema:
     """What a value has to be. `base` is its primitive, "complex" for a type with properties, "" when unknown."""
 
-    __slots__ = ("base", "constraints", "data", "default", "fixed", "metadata", "node", "parent", "parsed", "parts", "required", "scope", "type_name", "validation")
+    __slots__ = ("base", "constraints", "data", "default", "fixed", "is_entry", "metadata", "node", "parent", "parsed", "parts", "required", "scope", "type_name", "validation")
 
     def __init__(self, node: Node, scope: Scope, parent: Schema | None = None) -> None:
         get = node.get
@@ -49,6 +50,7 @@ class Schema:
         self.node = node
         self.scope = scope
         self.parent = parent
+        self.is_entry = False
         self.parts: dict[str, Schema | None] = {}
         self.parsed: dict[str, Any] = {}  # what values.py makes of the constraints, once
         self.data: TypeDef | None = parent.data if parent else None
@@ -60,9 +62,9 @@ class Schema:
             self.data = resolve(raw) if raw else None
             self.base = self.data.base if self.data else primitive(self.type_name, scope)
         constraints = get("constraints")
-        self.constraints: list[tuple[Node, Schema]] = [*(parent.constraints if parent else ())]
-        if constraints is not None:
-            self.constraints += [(clause, self) for clause in constraints.list]
+        # 1.x: the constraints of a refinement take the place of the parent's
+        above = parent.constraints if parent is not None and constraints is None else ()
+        self.constraints: list[tuple[Node, Schema]] = [*above, *((clause, self) for clause in (constraints.list if constraints else ()))]
         validation = get("validation")
         self.validation: list[Node] = [*(parent.validation if parent else ()), *([validation] if validation else ())]
         required = get("required")
@@ -88,6 +90,7 @@ class Schema:
             above = self.parent._part(name) if self.parent else None
             if own is not None:
                 above = Schema(own, self.scope, above)
+                above.is_entry = True
             elif above is None and self.data is not None:
                 above = self.data.entry if name == "entry_schema" else self.data.key
             self.parts[name] = above
@@ -245,6 +248,8 @@ class TypeDef:
         named = node.get("type") if node.is_map else node
         type_name = named.text if named is not None else (above.type_name if above else "")
         raw = self.scope.lookup("capability", type_name)
+        if raw is None and self.scope.major == "1":
+            raw = self.scope.lookup("data", type_name)  # real files name a data type here
         type_ = resolve(raw) if raw else (above.type if above and not named else None)
         base = above.properties if above and not named else (type_.properties if type_ else {})
         attributes = above.attributes if above and not named else (type_.attributes if type_ else {})
@@ -361,7 +366,12 @@ def named_items(node: Node | None) -> Iterator[tuple[str, Node]]:
     if node is None:
         return
     for item in node.list if node.is_list else [node]:
-        yield from item.map.items()
+        slipped = slipped_name(item) if node.is_list else None
+        if slipped is not None:
+            rest = {key: value for key, value in item.map.items() if key != slipped}
+            yield slipped, Node(MAP, rest, item.at, item.file, item.map[slipped].key_at)
+        else:
+            yield from item.map.items()
 
 
 def merge_interfaces(above: dict[str, InterfaceDef], own: Mapping[str, Node], scope: Scope) -> dict[str, InterfaceDef]:

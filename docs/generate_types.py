@@ -39,6 +39,26 @@ LIMITS = {
     "length": "{} long",
 }
 
+MEGHDWAR = """\
+# The types of Meghdwar
+
+Import them with `imports: [meghdwar.yaml]`; the file comes with the package. TOSCA 1.x and 2.0 know them by the same
+names. This page is written by `docs/generate_types.py` from `tosca/meghdwar.yaml`."""
+STANDARD = """\
+# The types of the standard
+
+Which types a template may use, by its `tosca_definitions_version`. In 1.x the `tosca.nodes.` in front may be left out
+(`Compute`, `tosca:Compute`). TOSCA 2.0 has no types of its own: import the profile `org.oasis-open.simple:2.0`, and
+they have the names of the last column.
+
+Real files mix versions. So both spellings of block and object storage are known everywhere and are the same type, and
+so are `tosca.capabilities.Container` and `tosca.capabilities.Compute`. Not of the standard, but known:
+`tosca.nodes.network.FloatingIP`, `tosca.artifacts.Implementation.Ansible`, `tosca.artifacts.AnsibleGalaxy.role`,
+`tosca.policies.Monitoring`, `tosca.policies.Reservation`, and the properties of `tosca.policies.Scaling`. The `size`
+of block storage, the `name` of a database and the fields of NetworkInfo and PortInfo may be left out.
+
+This page is written by `docs/generate_types.py` from the files in `tosca/`."""
+
 
 @cache
 def load(file: str) -> dict[str, Any]:
@@ -51,12 +71,7 @@ def meghdwar_types() -> str:
     """The page about every type in tosca/meghdwar.yaml."""
     library = load("meghdwar.yaml")
     known = {name for section in SECTIONS for name in library.get(section) or {}}
-    lines = [
-        "# The types of Meghdwar",
-        "",
-        "Import them with `imports: [meghdwar.yaml]`; the file comes with the package. TOSCA 1.x and 2.0 know them by the",
-        "same names. This page is written by `docs/generate_types.py` from `tosca/meghdwar.yaml`.",
-    ]
+    lines = [MEGHDWAR]
     for section, title in SECTIONS.items():
         types = library.get(section)
         if types:
@@ -175,16 +190,7 @@ def normative_types() -> str:
     for section in SECTIONS:
         for name, type_ in (simple.get(section) or {}).items():
             in_2_0.setdefault(type_["metadata"]["canonical"], []).append(name)
-    lines = [
-        "# The types of the standard",
-        "",
-        "Which types a template may use, by its `tosca_definitions_version`. In 1.x the `tosca.nodes.` in front may be",
-        "left out (`Compute`, `tosca:Compute`). TOSCA 2.0 has no types of its own: import the profile",
-        "`org.oasis-open.simple:2.0`, and they have the names of the last column. Both spellings of storage are known",
-        "everywhere and are the same type. Not of the standard, but known: `tosca.nodes.network.FloatingIP`,",
-        "`tosca.policies.Monitoring`, `tosca.policies.Reservation` and the properties of `tosca.policies.Scaling`.",
-        "This page is written by `docs/generate_types.py` from the files in `tosca/`.",
-    ]
+    lines = [STANDARD]
     for section, title in SECTIONS.items():
         lines += ["", f"## {title}", "", "| Type | 1.0 | 1.1 | 1.2 | 1.3 | 2.0 profile |", "|---|---|---|---|---|---|"]
         for name in sorted(since[section]):

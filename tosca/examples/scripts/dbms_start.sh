@@ -1,0 +1,5 @@
+#!/bin/sh
+# Start the database server.
+set -eu
+systemctl enable postgresql
+systemctl restart postgresql

@@ -86,6 +86,15 @@ BAD_TRIGGER = Rule("MDW316", "bad-trigger")
 BAD_DIRECTIVE = Rule("MDW317", "unknown-directive", WARNING)
 
 # 200-229 units and constraints
+BAD_UNIT = Rule("MDW200", "bad-unit")
+BAD_VERSION_VALUE = Rule("MDW201", "bad-version")
+BAD_TIMESTAMP = Rule("MDW202", "bad-timestamp")
+BAD_BYTES = Rule("MDW203", "bad-bytes")
+BAD_RANGE = Rule("MDW204", "bad-range")
+BAD_CONSTRAINT = Rule("MDW205", "bad-constraint")
+BAD_PATTERN = Rule("MDW206", "bad-pattern")
+VIOLATED_CONSTRAINT = Rule("MDW207", "constraint-violated")
+BAD_VALIDATION = Rule("MDW208", "bad-validation")
 
 # 400-449 edge applications
 

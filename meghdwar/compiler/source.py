@@ -33,6 +33,7 @@ _WORDS: dict[str, bool | None] = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None,
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
 }  # fmt: skip
+_TAG_DIRECTIVE, _TAG_DIRECTIVES_MAX = re.compile(rb"^%TAG", re.MULTILINE), 100
 _TAG_PREFIX = "tag:yaml.org,2002:"
 _TAGGED: dict[str, tuple[type, ...]] = {
     "int": (int,), "float": (int, float), "bool": (bool,), "null": (type(None),),
@@ -218,6 +219,8 @@ class _Reading:
         self.aliased = 0
 
     def document(self, data: bytes) -> Node | None:
+        if data.count(b"%TAG") > _TAG_DIRECTIVES_MAX and len(_TAG_DIRECTIVE.findall(data)) > _TAG_DIRECTIVES_MAX:
+            self.refuse(0, "cannot read so many %TAG directives")  # libyaml compares each with each
         parser: Any = CParser(data)
         parser.get_event()  # the start of the stream
         event = parser.get_event()

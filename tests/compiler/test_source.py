@@ -196,6 +196,11 @@ def test_the_deepest_allowed_is_read() -> None:
     assert sum(1 for _ in node.walk()) == source.DEPTH_MAX
 
 
+def test_many_tag_directives_are_refused() -> None:
+    text = "".join(f"%TAG !e{i}! tag:e{i}:\n" for i in range(100_000)) + "---\na: 1\n"
+    assert bad(text) == ["MDW008 1:1 cannot read so many %TAG directives"]
+
+
 def test_thousands_of_problems_end() -> None:
     assert len(bad("a: 1\n" * 50_000)) <= 1001
 

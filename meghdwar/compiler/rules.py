@@ -143,7 +143,8 @@ POLICY_LEFT_OUT = Rule("MDW453", "policy-left-out", WARNING)
 BAD_SCALING = Rule("MDW454", "bad-scaling")
 UNKNOWN_ATTRIBUTE = Rule("MDW455", "attribute-not-in-stack")
 OUTPUT_LEFT_OUT = Rule("MDW456", "output-left-out", WARNING)
-FIXED_INPUT = Rule("MDW457", "input-fixed", WARNING)
+FIXED_INPUT = Rule("MDW457", "input-fixed", Severity.NOTE)
+ADDRESS_SHARED = Rule("MDW458", "address-shared", WARNING)
 
 # 500-549 Senlin and targets
 SPEC_UNKNOWN_KEY = Rule("MDW500", "unknown-specification-key")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from meghdwar.compiler.known import at, number
 from meghdwar.compiler.lower.policies import left_out
-from meghdwar.compiler.lower.scope import Item, Scope, at, is_server, is_storage, number
+from meghdwar.compiler.lower.scope import Item, Scope, is_server, is_storage
 from meghdwar.compiler.lower.software import steps
 from meghdwar.compiler.lower.standard import attachments, image_of, port, read, size
 from meghdwar.compiler.topology import Policy, Template

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 
 from meghdwar.compiler import rules
-from meghdwar.compiler.lower.scope import Item, Scope, number
+from meghdwar.compiler.known import number
+from meghdwar.compiler.lower.scope import Item, Scope
 from meghdwar.compiler.lower.standard import read
 from meghdwar.compiler.topology import Policy, Trigger
 from meghdwar.diagnostics import Diagnostic

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
+from meghdwar.compiler.known import at, known
 from meghdwar.compiler.topology import Operation, Policy, Requirement, Template, Topology
 from meghdwar.diagnostics import Diagnostic
-from meghdwar.model import Attribute, Element, Join, Parameter, Token, Value, expressions
+from meghdwar.model import Attribute, Element, Join, Token, Value, expressions
 
 Item: TypeAlias = Element | Diagnostic
 
@@ -209,50 +210,3 @@ def hosts(template: Template) -> Iterator[Requirement]:
             relationship is not None and relationship.type.is_a("tosca.relationships.HostedOn")
         ):
             yield requirement
-
-
-def known(value: Value, inputs: Mapping[str, Value]) -> Value:
-    """`value` as plain data when the inputs say all that it needs, else None."""
-    match value:
-        case Parameter(name, path):
-            return at(inputs.get(name), path)
-        case Join(parts, separator):
-            texts = [known(part, inputs) for part in parts]
-            return None if None in texts else separator.join(str(text) for text in texts)
-        case Token(text, separator, index):
-            whole = known(text, inputs)
-            pieces = whole.split(separator) if isinstance(whole, str) and separator else []
-            return pieces[index] if -len(pieces) <= index < len(pieces) else None
-        case Attribute():
-            return None
-        case Mapping():
-            entries = {key: known(entry, inputs) for key, entry in value.items()}
-            return None if any(entries[key] is None and value[key] is not None for key in entries) else entries
-        case tuple():
-            items = tuple(known(item, inputs) for item in value)
-            return (
-                None if any(new is None and old is not None for new, old in zip(items, value, strict=True)) else items
-            )
-    return value
-
-
-def at(value: Value, path: Iterable[str | int]) -> Value:
-    """What stands at a path inside a value, or None."""
-    for step in path:
-        if isinstance(value, Mapping):
-            value = value.get(str(step))
-        elif isinstance(value, tuple) and str(step).isdigit() and int(step) < len(value):
-            value = value[int(step)]
-        else:
-            return None
-    return value
-
-
-def number(value: Value) -> int | None:
-    """A whole number, also when it was written as a float or as text."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        return int(cast("float | str", value))
-    except (ValueError, OverflowError):
-        return None

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 
 from meghdwar.compiler import rules
-from meghdwar.compiler.lower.scope import Item, Scope, is_server, is_storage, number
+from meghdwar.compiler.known import number
+from meghdwar.compiler.lower.scope import Item, Scope, is_server, is_storage
 from meghdwar.compiler.lower.software import steps
 from meghdwar.compiler.topology import Placed, Requirement, Template
 from meghdwar.diagnostics import Diagnostic

@@ -1,18 +1,25 @@
 """A target at work: each kind of element in the model has a row that says what it becomes in the stack.
 
 A target is a table of such rows; `build` walks the application once and asks the row of each element.
+What a scaling builds again and again goes into a template of its own, with the same rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any, TypeAlias
 
+from meghdwar.compiler import rules
+from meghdwar.compiler.known import known
 from meghdwar.compiler.targets import hot
 from meghdwar.compiler.targets.hot import Data, Stack, Values
-from meghdwar.diagnostics import Diagnostic
-from meghdwar.model import Application, Attribute, Element, Value
+from meghdwar.compiler.targets.wiring import Wiring
+from meghdwar.diagnostics import Diagnostic, Rule, Span
+from meghdwar.model import Application, Attribute, Element, Input, Parameter, Value, expressions
+
+GIB = 1024**3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,41 +48,185 @@ class Build:
     stack: Stack
     elements: Mapping[str, Element]
     names: Mapping[str, str]
-    values: Values
+    wiring: Wiring
+    inputs: Mapping[str, Input]
     outer: Build | None = None  # a nested template knows the one round it ...
-    passed: dict[str, Data] = field(default_factory=dict)  # ... and what it has to be given by it
+    unit: str | None = None  # ... the scaling that it is for ...
+    passed: dict[str, Data] = field(default_factory=dict)  # ... and what it has to be given
+    values: Values = field(init=False)
+    _units: dict[str, Build] = field(default_factory=dict)
+    _parts: dict[tuple[str, str], str] = field(default_factory=dict)
+    _unknown: list[Attribute] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.values = Values.of(self.inputs.values(), self._attribute_or_note)
+
+    # values
     def value(self, value: Value) -> Data:
         return self.values(value)
+
+    def known(self, value: Value) -> Value:
+        """The value with the inputs' defaults in it, or None when that does not say it all."""
+        return known(value, {name: input_.default for name, input_ in self.inputs.items()})
+
+    def known_bytes(self, value: Value) -> int | None:
+        """A size in bytes; an input that counts GiB is counted out."""
+        found = self.known(value)
+        if isinstance(found, bool) or not isinstance(found, int | float):
+            return None
+        scale = GIB if isinstance(value, Parameter) and self.inputs[value.name].unit == "GiB" else 1
+        return ceil(found * scale)
+
+    # names and references
+    def part(self, name: str, part: str) -> str:
+        """The name of a resource that goes with an element's own, such as the subnet of a network."""
+        if (name, part) not in self._parts:
+            taken = set(self._parts.values())
+            wanted = candidate = self.stack.unused(f"{self.names.get(name, name)}_{part}")
+            number = 2
+            while candidate in taken:
+                candidate, number = f"{wanted}_{number}", number + 1
+            self._parts[name, part] = candidate
+        return self._parts[name, part]
 
     def reference(self, name: str) -> Data:
         """What stands for an element where another one names it."""
         element = self.elements.get(name)
         if element is None:
-            return self.outer.reference(name) if self.outer else None
+            return self.handed(f"{name}_id", self.outer.reference(name)) if self.outer else None
         row = self.rows.get(type(element))
         return row.reference(element, self) if row and row.reference else {"get_resource": self.names[name]}
 
+    def after(self, name: str) -> str:
+        """The resource that is there when an element is: for what a scaling builds, the group of all of it."""
+        unit = self.wiring.unit.get(name)
+        here = unit if unit is not None and unit != self.unit else name
+        return self.names.get(here, here)
+
     def attribute(self, attribute: Attribute) -> Data:
         """What an attribute of an element is in this stack, or None."""
-        element = self.elements.get(attribute.element)
+        name = attribute.element
+        element = self.elements.get(name)
+        if element is None and self.outer is not None:
+            return self.handed("_".join(map(str, (name, *attribute.path))), self.outer.attribute(attribute))
         row = self.rows.get(type(element))
-        return row.attribute(element, attribute.path, self) if row and row.attribute else None
+        if row is None or row.attribute is None:
+            return None
+        unit = self.wiring.unit.get(name)
+        if unit is not None and unit != self.unit:
+            return self._attribute_of_all(unit, attribute)
+        return row.attribute(element, attribute.path, self)
+
+    def _attribute_of_all(self, unit: str, attribute: Attribute) -> Data:
+        """An attribute of something that a scaling builds is a list with the value of each."""
+        inner = self.nested(unit)
+        found = inner.attribute(attribute)
+        if found is None:
+            return None
+        output = hot.resource_name("_".join(map(str, (attribute.element, *attribute.path))))
+        inner.stack.output(output, found)
+        row, scaling = self.rows[type(self.elements[unit])], self.elements[unit]
+        return row.attribute(scaling, (output,), self) if row.attribute else None
+
+    def _attribute_or_note(self, attribute: Attribute) -> Data:
+        found = self.attribute(attribute)
+        if found is None:
+            self._unknown.append(attribute)
+        return found
+
+    # parameters
+    def parameter(self, name: str, type_: str = "string", **more: Data) -> Data:
+        """A parameter of our own making; it never takes the name of an input. Asking again gives the same one."""
+        name = hot.parameter_name(name)
+        while name in self.values.names.values():
+            name += "_"
+        if self.outer is not None:
+            return self.handed(name, self.outer.parameter(name, type_, **more), type_)
+        return self.stack.parameter(name, type_, **more)
+
+    def handed(self, name: str, data: Data, type_: str = "string") -> Data:
+        """Something of the template round this one, as a parameter of this one."""
+        if data is None:
+            return None
+        name = hot.parameter_name(name)
+        while name in self.values.names.values() or self.passed.get(name, data) != data:
+            name += "_"
+        self.passed[name] = data
+        return self.stack.parameter(name, type_)
+
+    # nesting
+    def nested(self, unit: str) -> Build:
+        """The template of what a scaling builds, built when it is first asked for."""
+        if unit not in self._units:
+            elements = {e.name: e for e in self.wiring.inside(unit, self.elements)}
+            names = hot.resource_names(elements)
+            title = f"{self.application.name}.{hot.resource_name(unit)}"
+            stack = Stack(title, f"One of {unit}.", reserved=frozenset(names.values()))
+            inner = Build(
+                self.application, self.rows, self.heat, stack, elements, names, self.wiring, self.inputs, self, unit
+            )
+            self._units[unit] = inner
+        return self._units[unit]
+
+    def build_nested(self, unit: str) -> Iterator[Diagnostic]:
+        """Builds it, once, and puts it beside this template. Yields what is wrong in it."""
+        inner = self.nested(unit)
+        for name in dict.fromkeys(
+            e.name for e in expressions(tuple(inner.elements.values())) if isinstance(e, Parameter)
+        ):
+            if name in self.inputs:
+                known_as = self.values.names[name]
+                inner.stack.parameter(known_as, self.values.kinds[name])
+                inner.passed[known_as] = {"get_param": known_as}
+        yield from inner.run()
+        self.stack.nested[f"{inner.stack.name}.yaml"] = inner.stack
+
+    def run(self) -> Iterator[Diagnostic]:
+        """Asks the row of each element, in order."""
+        for name, element in self.elements.items():
+            row = self.rows.get(type(element))
+            if row is not None and self.wiring.unit.get(name) == self.unit:
+                yield from row.add(element, self)
+                yield from self.unknown(rules.UNKNOWN_ATTRIBUTE, element.origin, name)
+        present = self.stack.resources
+        for resource in present.values():  # what somebody waits for may be nothing in this stack
+            waits = resource.get("depends_on")
+            if isinstance(waits, list):
+                resource["depends_on"] = [name for name in waits if name in present]
+                if not resource["depends_on"]:
+                    del resource["depends_on"]
+
+    def unknown(self, rule: Rule, origin: Span, name: str) -> Iterator[Diagnostic]:
+        for attribute in dict.fromkeys(self._unknown):
+            path = ".".join(map(str, attribute.path))
+            yield Diagnostic(
+                rule,
+                origin,
+                f"cannot tell {path!r} of {attribute.element!r} for {name!r}: the stack does not know it",
+                "docs/reference/mapping.md lists the attributes that a stack knows",
+            )
+        self._unknown.clear()
+
+
+def start(application: Application, rows: Rows, heat: str) -> Build:
+    """An empty stack for an application, with its parameters."""
+    elements = {element.name: element for element in application.elements}
+    names = hot.resource_names(elements)
+    stack = Stack(application.name, application.description, reserved=frozenset(names.values()))
+    inputs = {input_.name: input_ for input_ in application.inputs}
+    build_ = Build(application, rows, heat, stack, elements, names, Wiring.of(application), inputs)
+    hot.declare(stack, application.inputs, build_.values.names)
+    return build_
 
 
 def build(application: Application, rows: Rows, heat: str) -> tuple[Stack, list[Diagnostic]]:
     """The whole stack of an application. Elements of a kind without a row become nothing."""
-    elements = {element.name: element for element in application.elements}
-    names = hot.resource_names(elements)
-    stack = Stack(application.name, application.description, reserved=frozenset(names.values()))
-    values = Values.of(application.inputs, lambda attribute: self.attribute(attribute))
-    self = Build(application, rows, heat, stack, elements, names, values)
-    hot.declare(stack, application.inputs, values.names)
-    diagnostics: list[Diagnostic] = []
-    for element in application.elements:
-        row = rows.get(type(element))
-        if row is not None:
-            diagnostics.extend(row.add(element, self))
+    build_ = start(application, rows, heat)
+    diagnostics = list(build_.run())
     for output in application.outputs:
-        stack.output(output.name, self.value(output.value), output.description)
-    return stack, diagnostics
+        value = build_.value(output.value)
+        missing = list(build_.unknown(rules.OUTPUT_LEFT_OUT, output.origin, output.name))
+        diagnostics.extend(missing)
+        if not missing and value is not None:
+            build_.stack.output(output.name, value, output.description)
+    return build_.stack, diagnostics

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from math import ceil
 from typing import TypeAlias, cast
 
 from meghdwar.diagnostics import Span
@@ -127,7 +128,11 @@ def resource_names(names: Iterable[str]) -> dict[str, str]:
 
 def parameter_names(names: Iterable[str]) -> dict[str, str]:
     """A parameter name for each input: letters, digits and underscores only, all different, the same every time."""
-    return _distinct(names, lambda name: re.sub(r"[^A-Za-z0-9_]", "_", name) or "_")
+    return _distinct(names, parameter_name)
+
+
+def parameter_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_]", "_", name) or "_"
 
 
 def _distinct(names: Iterable[str], fit: Callable[[str], str]) -> dict[str, str]:
@@ -185,10 +190,17 @@ def declare(stack: Stack, inputs: Iterable[Input], names: Mapping[str, str]) -> 
         if input_.secret:
             parameter["hidden"] = True
         if input_.default is not None or not input_.required:
-            parameter["default"] = _EMPTY[type_] if input_.default is None else plain(input_.default)
+            parameter["default"] = (
+                _EMPTY[type_] if input_.default is None else _whole(plain(input_.default), input_.unit)
+            )
         if constraints and (input_.required or input_.default is not None):
             parameter["constraints"] = list(constraints)
         stack.parameters[names[input_.name]] = parameter
+
+
+def _whole(value: Data, unit: str) -> Data:
+    """Clouds count volumes in whole GiB."""
+    return ceil(value) if unit == "GiB" and isinstance(value, float) else value
 
 
 _EMPTY: Mapping[str, Data] = {
@@ -289,7 +301,7 @@ class Values:
             case Join(parts, separator):
                 return self._join(parts, separator)
             case Token(text, separator, index):
-                inner = self._text(text)
+                inner = self.text(text)
                 if isinstance(inner, str):
                     pieces = inner.split(separator) if separator else [inner]
                     return pieces[index] if -len(pieces) <= index < len(pieces) else ""
@@ -309,7 +321,7 @@ class Values:
                 continue
             if not lists or isinstance(lists[-1], dict):
                 lists.append([])
-            last, text = lists[-1], self._text(part)
+            last, text = lists[-1], self.text(part)
             assert isinstance(last, list)  # noqa: S101 - for the type checker: made above
             if isinstance(text, str) and last and isinstance(last[-1], str):
                 last[-1] += separator + text
@@ -321,7 +333,7 @@ class Values:
             return lists[0][0]
         return {"list_join": [separator, *lists]}
 
-    def _text(self, part: Value) -> Data:
+    def text(self, part: Value) -> Data:
         """A piece of a text. Heat joins texts only, so that a number has to go through str_replace first."""
         if isinstance(part, bool):
             return "true" if part else "false"

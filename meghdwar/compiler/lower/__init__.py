@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
-from meghdwar.compiler.lower import nfv, policies, standard
+from meghdwar.compiler.lower import edge, edge_rules, nfv, policies, standard
 from meghdwar.compiler.lower.scope import Item, Scope
 from meghdwar.compiler.topology import Group, Placed, Policy, Template, Topology
 from meghdwar.diagnostics import Diagnostic, Severity
@@ -49,12 +49,13 @@ NODES: Mapping[str, Lowering[Template]] = {
     "tosca.nodes.nfv.Vdu.VirtualObjectStorage": nfv.object_storage,
     "tosca.nodes.nfv.VduCp": nfv.connection_point,
     "tosca.nodes.nfv.VnfVirtualLink": nfv.virtual_link,
+    **edge.NODES,
 }
-GROUPS: Mapping[str, Lowering[Group]] = {}
+GROUPS: Mapping[str, Lowering[Group]] = {**edge.GROUPS}
 POLICIES: Mapping[str, Lowering[Policy]] = {
     "tosca.policies.Root": policies.other,
     "tosca.policies.Placement": policies.placement,
-    "tosca.policies.Scaling": policies.scaling,
+    "tosca.policies.Scaling": edge.scaling_or(policies.scaling),
     "tosca.policies.Scaling.Cluster": policies.cluster_scaling,
     "tosca.policies.Monitoring": policies.monitoring,
     "tosca.policies.tacker.Monitoring": policies.other,
@@ -69,6 +70,7 @@ POLICIES: Mapping[str, Lowering[Policy]] = {
     "tosca.policies.nfv.VirtualLinkBitrateInitialDelta": policies.spoken_for,
     "tosca.policies.nfv.VirtualLinkBitrateScalingAspectDeltas": policies.spoken_for,
     "tosca.policies.nfv.VirtualLinkInstantiationLevels": policies.spoken_for,
+    **edge.POLICIES,
 }
 
 
@@ -87,6 +89,7 @@ def lower(topology: Topology, *, skip_unmapped: bool = False) -> tuple[Applicati
             diagnostics.append(replace(item, rule=replace(item.rule, severity=Severity.WARNING)))
         else:
             diagnostics.append(item)
+    diagnostics.extend(edge_rules.check(topology, elements))
     application = Application(
         name=topology.name,
         origin=topology.origin,

@@ -1,0 +1,702 @@
+"""What Senlin 16 accepts as the specification of a profile or a policy: mistakes are found here, not at run time.
+
+Heat passes these specifications on unseen; Senlin reads them when the stack is being built, some of them only when a
+policy is bound, in a job that fails after Heat was told "accepted".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from meghdwar.compiler import rules
+from meghdwar.compiler.targets.hot import FUNCTIONS
+from meghdwar.diagnostics import Diagnostic, Span, did_you_mean
+from meghdwar.model import EXPRESSIONS
+
+INTERVAL_MIN_S = 60  # health_check_interval_min of a stock Senlin
+NODES_MAX = 1000  # max_nodes_per_cluster of a stock Senlin
+ANY = "ANY"
+SERVER, STACK, DOCKER = "os.nova.server-1.0", "os.heat.stack-1.0", "container.dockerinc.docker-1.0"
+
+Path = tuple[str | int, ...]
+Place = Callable[[Path], Span]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One entry of a specification. A map without `fields` takes anything; `updatable` without a new node."""
+
+    kind: str  # string, integer, number, boolean, map or list
+    required: bool = False
+    default: object = None
+    allowed: tuple[str, ...] = ()
+    fields: Mapping[str, Field] = field(default_factory=dict)
+    entry: Field | None = None
+    updatable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A type of profile or policy. `profiles` are the profile types whose clusters a policy can be bound to;
+    `targets` the moments at which it is asked, `priority` its turn (low first); `single`: one to a cluster."""
+
+    fields: Mapping[str, Field]
+    profiles: tuple[str, ...] = ()
+    priority: int = 0
+    targets: tuple[tuple[str, str], ...] = ()
+    single: bool = True
+
+    @property
+    def is_policy(self) -> bool:
+        return bool(self.profiles)
+
+
+def _string(*allowed: str, required: bool = False, default: str | None = None, updatable: bool = False) -> Field:
+    return Field("string", required, default, allowed, updatable=updatable)
+
+
+def _integer(default: int | None = None, *, required: bool = False, updatable: bool = False) -> Field:
+    return Field("integer", required, default, updatable=updatable)
+
+
+def _boolean(default: bool | None = None, *, updatable: bool = False) -> Field:
+    return Field("boolean", False, default, updatable=updatable)
+
+
+def _map(required: bool = False, default: object = None, updatable: bool = False, **fields: Field) -> Field:
+    return Field("map", required, default, fields=fields, updatable=updatable)
+
+
+def _list(entry: Field | None = None, updatable: bool = False) -> Field:
+    return Field("list", entry=entry, updatable=updatable)
+
+
+def _targets(before: str, after: str = "") -> tuple[tuple[str, str], ...]:
+    return (*(("BEFORE", a) for a in before.split()), *(("AFTER", a) for a in after.split()))
+
+
+_NAME = _string(required=True)
+_POOL_PROTOCOLS = ("HTTP", "HTTPS", "TCP")
+_LEAVING = (
+    "CLUSTER_DEL_NODES CLUSTER_SCALE_IN CLUSTER_RESIZE CLUSTER_UPDATE CLUSTER_RECOVER CLUSTER_REPLACE_NODES NODE_DELETE"
+)
+
+_SERVER = Kind(
+    {
+        "admin_pass": _string(),
+        "auto_disk_config": _boolean(True),
+        "availability_zone": _string(),
+        "block_device_mapping_v2": _list(
+            _map(
+                boot_index=_integer(),
+                delete_on_termination=_boolean(),
+                destination_type=_NAME,
+                device_name=_string(),
+                device_type=_string(),
+                disk_bus=_string(),
+                guest_format=_string(),
+                source_type=_NAME,
+                uuid=_string(),
+                volume_size=_integer(required=True),
+                volume_type=_string(),
+            )
+        ),
+        "config_drive": _boolean(),
+        "context": _map(),
+        "flavor": _string(required=True, updatable=True),
+        "image": _string(updatable=True),
+        "key_name": _string(),
+        "metadata": _map(updatable=True),
+        "name": _string(updatable=True),
+        "networks": _list(
+            _map(
+                fixed_ip=_string(),
+                floating_ip=_string(),
+                floating_network=_string(),
+                network=_string(),
+                port=_string(),
+                security_groups=_list(_NAME),
+                subnet=_string(),
+                vnic_type=_string(),
+            ),
+            updatable=True,
+        ),
+        "personality": _list(_map(contents=_NAME, path=_NAME)),
+        "scheduler_hints": _map(),
+        "security_groups": _list(_NAME),
+        "user_data": _string(),
+    }
+)
+
+_STACK = Kind(
+    {
+        "context": _map(default={}),
+        "disable_rollback": _boolean(True, updatable=True),
+        "environment": _map(default={}, updatable=True),
+        "files": _map(default={}, updatable=True),
+        "parameters": _map(default={}, updatable=True),
+        "template": _map(default={}, updatable=True),
+        "template_url": _string(default="", updatable=True),
+        "timeout": _integer(updatable=True),
+    }
+)
+
+_DOCKER = Kind(
+    {
+        "command": _string(),
+        "context": _map(),
+        "host_cluster": _string(),
+        "host_node": _string(),
+        "image": _NAME,
+        "name": _string(updatable=True),
+        "port": _integer(2375),
+    }
+)
+
+_AFFINITY = Kind(
+    {
+        "availability_zone": _string(),
+        "enable_drs_extension": _boolean(False),
+        "servergroup": _map(
+            name=_string(),
+            policies=_string(
+                "affinity", "soft-affinity", "anti-affinity", "soft-anti-affinity", default="anti-affinity"
+            ),
+        ),
+    },
+    profiles=(SERVER,),
+    priority=300,
+    targets=_targets("CLUSTER_SCALE_OUT CLUSTER_RESIZE NODE_CREATE"),
+)
+
+_BATCH = Kind(
+    {"max_batch_size": _integer(-1), "min_in_service": _integer(1), "pause_time": _integer(60)},
+    profiles=(ANY,),
+    priority=200,
+    targets=_targets("CLUSTER_UPDATE"),
+)
+
+_DELETION = Kind(
+    {
+        "criteria": _string("OLDEST_FIRST", "OLDEST_PROFILE_FIRST", "YOUNGEST_FIRST", "RANDOM", default="RANDOM"),
+        "destroy_after_deletion": _boolean(True),
+        "grace_period": _integer(0),
+        "hooks": _map(
+            default={},
+            params=_map(default={}, queue=_string(default=""), url=_string(default="")),
+            timeout=_integer(0),
+            type=_string("zaqar", "webhook", default="zaqar"),
+        ),
+        "reduce_desired_capacity": _boolean(True),
+    },
+    profiles=(ANY,),
+    priority=400,
+    targets=_targets("CLUSTER_SCALE_IN CLUSTER_DEL_NODES CLUSTER_RESIZE NODE_DELETE"),
+)
+
+_HEALTH = Kind(
+    {
+        "detection": _map(
+            required=True,
+            detection_modes=_list(
+                _map(
+                    options=_map(
+                        default={},
+                        poll_url=_string(default=""),
+                        poll_url_conn_error_as_unhealthy=_boolean(True),
+                        poll_url_healthy_response=_string(default=""),
+                        poll_url_retry_interval=_integer(3),
+                        poll_url_retry_limit=_integer(3),
+                        poll_url_ssl_verify=_boolean(True),
+                    ),
+                    type=_string(
+                        "LIFECYCLE_EVENTS",
+                        "NODE_STATUS_POLLING",
+                        "NODE_STATUS_POLL_URL",
+                        "HYPERVISOR_STATUS_POLLING",
+                        required=True,
+                    ),
+                )
+            ),
+            interval=_integer(60),
+            node_update_timeout=_integer(300),
+            recovery_conditional=_string("ALL_FAILED", "ANY_FAILED", default="ANY_FAILED"),
+        ),
+        "recovery": _map(
+            required=True,
+            actions=_list(_map(name=_string("REBOOT", "REBUILD", "RECREATE", required=True), params=_map())),
+            fencing=_list(_string("COMPUTE", required=True)),
+            node_delete_timeout=_integer(20),
+            node_force_recreate=_boolean(False),
+        ),
+    },
+    profiles=("os.nova.server", "os.heat.stack"),
+    priority=600,
+    targets=_targets(_LEAVING, _LEAVING),
+)
+
+_LOADBALANCE = Kind(
+    {
+        "availability_zone": _string(),
+        "flavor_id": _string(),
+        "health_monitor": _map(
+            admin_state_up=_boolean(True),
+            delay=_integer(10),
+            expected_codes=_string(),
+            http_method=_string("GET", "POST", "PUT", "DELETE"),
+            id=_string(),
+            max_retries=_integer(3),
+            timeout=_integer(5),
+            type=_string("PING", "TCP", "HTTP", "HTTPS", default="PING"),
+            url_path=_string(),
+        ),
+        "lb_status_timeout": _integer(300),
+        "loadbalancer": _string(),
+        "pool": _map(
+            admin_state_up=_boolean(True),
+            id=_string(),
+            lb_method=_string("ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP", default="ROUND_ROBIN"),
+            protocol=_string(*_POOL_PROTOCOLS, default="HTTP"),
+            protocol_port=_integer(80),
+            session_persistence=_map(
+                default={},
+                cookie_name=_string(),
+                type=_string("SOURCE_IP", "HTTP_COOKIE", "APP_COOKIE", "NONE"),
+            ),
+            subnet=_NAME,
+        ),
+        "vip": _map(
+            address=_string(),
+            admin_state_up=_boolean(True),
+            connection_limit=_integer(-1),
+            network=_string(),
+            protocol=_string(*_POOL_PROTOCOLS, default="HTTP"),
+            protocol_port=_integer(80),
+            subnet=_string(),
+        ),
+    },
+    profiles=(SERVER,),
+    priority=500,
+    targets=_targets(
+        "CLUSTER_DEL_NODES CLUSTER_SCALE_IN CLUSTER_RESIZE NODE_DELETE CLUSTER_REPLACE_NODES",
+        "CLUSTER_ADD_NODES CLUSTER_SCALE_OUT CLUSTER_RESIZE NODE_RECOVER NODE_CREATE CLUSTER_REPLACE_NODES",
+    ),
+)
+
+_PLACING = _targets("CLUSTER_SCALE_OUT CLUSTER_SCALE_IN CLUSTER_RESIZE NODE_CREATE")
+_REGIONS = Kind(
+    {"regions": _list(_map(cap=_integer(-1), name=_string(), weight=_integer(100)))},
+    profiles=(ANY,),
+    priority=200,
+    targets=_PLACING,
+)
+_ZONES = Kind(
+    {"zones": _list(_map(name=_string(), weight=_integer(100)))},
+    profiles=(SERVER,),
+    priority=300,
+    targets=_PLACING,
+)
+
+_SCALING = Kind(
+    {
+        "adjustment": _map(
+            best_effort=_boolean(False),
+            cooldown=_integer(0),
+            min_step=_integer(1),
+            number=Field("number", default=1),
+            type=_string("EXACT_CAPACITY", "CHANGE_IN_CAPACITY", "CHANGE_IN_PERCENTAGE", default="CHANGE_IN_CAPACITY"),
+        ),
+        "event": _string("CLUSTER_SCALE_IN", "CLUSTER_SCALE_OUT", required=True),
+    },
+    profiles=(ANY,),
+    priority=100,
+    targets=_targets("CLUSTER_SCALE_IN CLUSTER_SCALE_OUT", "CLUSTER_SCALE_IN CLUSTER_SCALE_OUT"),
+    single=False,
+)
+
+KINDS: Mapping[str, Kind] = {
+    SERVER: _SERVER,
+    STACK: _STACK,
+    DOCKER: _DOCKER,
+    "senlin.policy.affinity-1.0": _AFFINITY,
+    "senlin.policy.batch-1.0": _BATCH,
+    "senlin.policy.deletion-1.0": _DELETION,
+    "senlin.policy.deletion-1.1": _DELETION,
+    "senlin.policy.health-1.0": _HEALTH,
+    "senlin.policy.health-1.1": _HEALTH,
+    "senlin.policy.health-1.2": _HEALTH,
+    "senlin.policy.loadbalance-1.0": _LOADBALANCE,
+    "senlin.policy.loadbalance-1.1": _LOADBALANCE,
+    "senlin.policy.loadbalance-1.2": _LOADBALANCE,
+    "senlin.policy.loadbalance-1.3": _LOADBALANCE,
+    "senlin.policy.region_placement-1.0": _REGIONS,
+    "senlin.policy.scaling-1.0": _SCALING,
+    "senlin.policy.zone_placement-1.0": _ZONES,
+}
+
+
+# one specification
+def check(kind_version: str, spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
+    """Everything that Senlin would refuse in the specification of a profile or policy, at its place.
+
+    Expressions pass: their values come when the stack is built.
+    """
+    kind = KINDS.get(kind_version)
+    if kind is None:
+        yield Diagnostic(
+            rules.SPEC_UNKNOWN_TYPE,
+            place(()),
+            f"Senlin 16 has no {kind_version}",
+            did_you_mean(kind_version, KINDS) or "its types are " + ", ".join(sorted(KINDS)),
+        )
+        return
+    yield from _map_problems(kind.fields, spec, (), place)
+    further = _FURTHER.get(kind_version.rpartition("-")[0])
+    if further is not None:
+        yield from further(spec, place)
+
+
+def _map_problems(
+    fields: Mapping[str, Field], given: Mapping[str, object], path: Path, place: Place
+) -> Iterator[Diagnostic]:
+    for key, value in given.items():
+        if key not in fields:
+            yield Diagnostic(
+                rules.SPEC_UNKNOWN_KEY,
+                place((*path, key)),
+                f"Senlin knows no {_name((*path, key))}",
+                did_you_mean(key, fields) or "it knows " + ", ".join(sorted(fields)),
+            )
+        elif value is not None:
+            yield from _value_problems(fields[key], value, (*path, key), place)
+    for key, wanted in fields.items():
+        if wanted.required and given.get(key) is None:
+            values = f", one of {', '.join(wanted.allowed)}" if wanted.allowed else ""
+            yield Diagnostic(
+                rules.SPEC_MISSING,
+                place(path),
+                f"{_name((*path, key))} is missing",
+                f"Senlin wants a {wanted.kind} there{values}",
+            )
+
+
+def _value_problems(wanted: Field, value: object, path: Path, place: Place) -> Iterator[Diagnostic]:
+    if is_expression(value):
+        return
+    if not _fits(wanted.kind, value):
+        yield Diagnostic(
+            rules.SPEC_WRONG_KIND,
+            place(path),
+            f"{_name(path)} has to be {_A[wanted.kind]}, not {_show(value)}",
+        )
+    elif isinstance(value, Mapping):
+        if wanted.fields:
+            yield from _map_problems(wanted.fields, value, path, place)
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for index, entry in enumerate(value):
+            if wanted.entry is not None:
+                yield from _value_problems(wanted.entry, entry, (*path, index), place)
+    elif wanted.allowed and value not in wanted.allowed:
+        yield Diagnostic(
+            rules.SPEC_NOT_ALLOWED,
+            place(path),
+            f"{_name(path)} cannot be {_show(value)}",
+            did_you_mean(str(value), wanted.allowed) or "it is one of " + ", ".join(wanted.allowed),
+        )
+
+
+_A = {"string": "a string", "integer": "an integer", "number": "a number", "boolean": "true or false",
+      "map": "a map", "list": "a list"}  # fmt: skip
+_BOOLEANS = frozenset({"t", "true", "on", "y", "yes", "1", "f", "false", "off", "n", "no", "0"})
+
+
+def _fits(kind: str, value: object) -> bool:
+    """As Senlin converts: numbers may be text; but a fraction, which it would cut off, is no integer to us."""
+    if kind == "map":
+        return isinstance(value, Mapping)
+    if kind == "list":
+        return isinstance(value, Sequence) and not isinstance(value, str)
+    if isinstance(value, Mapping | list | tuple):
+        return False
+    if kind == "boolean":
+        return isinstance(value, bool) or (isinstance(value, str) and value.strip().lower() in _BOOLEANS)
+    if kind in ("integer", "number"):
+        if isinstance(value, bool):
+            return False
+        if isinstance(value, str):
+            return value.strip().removeprefix("-").replace(".", "", kind == "number").isdecimal()
+        return isinstance(value, int) or (isinstance(value, float) and (kind == "number" or value.is_integer()))
+    return True
+
+
+def is_expression(value: object) -> bool:
+    """Whether a value is known only when the stack is built: ours, or a call of one of Heat's functions."""
+    return isinstance(value, EXPRESSIONS) or (
+        isinstance(value, Mapping) and len(value) == 1 and next(iter(value)) in FUNCTIONS
+    )
+
+
+def _name(path: Path) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+
+
+def _show(value: object) -> str:
+    return (
+        f"a {'map' if isinstance(value, Mapping) else 'list'}"
+        if isinstance(value, Mapping | list | tuple)
+        else repr(value)
+    )
+
+
+# what is wrong only together
+def _within(spec: Mapping[str, object], *path: str) -> object:
+    here: object = spec
+    for step in path:
+        here = here.get(step) if isinstance(here, Mapping) else None
+    return here
+
+
+def _each(spec: Mapping[str, object], *path: str) -> Sequence[object]:
+    found = _within(spec, *path)
+    return found if isinstance(found, list | tuple) else ()
+
+
+def _number(spec: Mapping[str, object], *path: str) -> float | None:
+    found = _within(spec, *path)
+    return found if isinstance(found, int | float) and not isinstance(found, bool) else None
+
+
+def _scaling(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
+    number = _number(spec, "adjustment", "number")
+    if number is not None and number <= 0:
+        yield Diagnostic(
+            rules.SPEC_CONTRADICTION,
+            place(("adjustment", "number")),
+            f"adjustment.number has to be more than 0, not {number:g}",
+            "the event says which way it goes",
+        )
+    kind = _within(spec, "adjustment", "type")
+    if number is not None and not float(number).is_integer() and kind != "CHANGE_IN_PERCENTAGE":
+        yield Diagnostic(
+            rules.SPEC_CONTRADICTION,
+            place(("adjustment", "number")),
+            f"cannot grow or shrink by {number:g} members",
+            "write a whole number, or type: CHANGE_IN_PERCENTAGE",
+        )
+    for key in ("min_step", "cooldown"):
+        found = _number(spec, "adjustment", key)
+        if found is not None and found < 0:
+            yield Diagnostic(
+                rules.SPEC_CONTRADICTION, place(("adjustment", key)), f"adjustment.{key} cannot be less than 0"
+            )
+
+
+def _health(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
+    interval = _number(spec, "detection", "interval")
+    if interval is not None and interval < INTERVAL_MIN_S:
+        yield Diagnostic(
+            rules.SHORT_INTERVAL,
+            place(("detection", "interval")),
+            f"a stock Senlin refuses a detection.interval of {interval:g} s, less than {INTERVAL_MIN_S} s",
+            f"write {INTERVAL_MIN_S} s, or have health_check_interval_min lowered in senlin.conf",
+        )
+    modes = [m.get("type") for m in _each(spec, "detection", "detection_modes") if isinstance(m, Mapping)]
+    known = [m for m in modes if isinstance(m, str)]
+    where = place(("detection", "detection_modes"))
+    if isinstance(_within(spec, "detection"), Mapping) and not modes:
+        yield Diagnostic(
+            rules.SPEC_CONTRADICTION, where, "detection names no detection_modes", "add NODE_STATUS_POLLING"
+        )
+    if len(modes) > 1 and "LIFECYCLE_EVENTS" in known:
+        yield Diagnostic(
+            rules.SPEC_CONTRADICTION,
+            where,
+            "LIFECYCLE_EVENTS cannot stand beside another way of detection",
+            "take LIFECYCLE_EVENTS alone, or the polling ones without it",
+        )
+    for index, mode in enumerate(_each(spec, "detection", "detection_modes")):
+        asks = isinstance(mode, Mapping) and mode.get("type") == "NODE_STATUS_POLL_URL"
+        if isinstance(mode, Mapping) and asks and not _within(mode, "options", "poll_url"):
+            yield Diagnostic(
+                rules.SPEC_CONTRADICTION,
+                place(("detection", "detection_modes", index)),
+                "NODE_STATUS_POLL_URL needs a poll_url",
+            )
+    seen = [m for m in _each(spec, "detection", "detection_modes") if isinstance(m, Mapping)]
+    if any(mode == other for i, mode in enumerate(seen) for other in seen[:i]):
+        yield Diagnostic(rules.SPEC_CONTRADICTION, where, "the same detection mode stands there twice")
+    if len(_each(spec, "recovery", "actions")) > 1:
+        yield Diagnostic(
+            rules.SPEC_CONTRADICTION,
+            place(("recovery", "actions")),
+            "Senlin takes one recovery action only",
+            "keep the one that you want",
+        )
+
+
+def _loadbalance(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
+    for part in ("pool", "vip"):
+        if spec.get(part) is None:
+            yield Diagnostic(rules.SPEC_MISSING, place(()), f"{part} is missing")
+    vip = spec.get("vip")
+    if isinstance(vip, Mapping) and vip.get("subnet") is None and vip.get("network") is None:
+        yield Diagnostic(
+            rules.SPEC_CONTRADICTION, place(("vip",)), "vip names neither a subnet nor a network", "name one of them"
+        )
+    delay, timeout = _number(spec, "health_monitor", "delay"), _number(spec, "health_monitor", "timeout")
+    if delay is not None and timeout is not None and timeout >= delay:
+        yield Diagnostic(
+            rules.SPEC_CONTRADICTION,
+            place(("health_monitor", "timeout")),
+            f"health_monitor.timeout ({timeout:g} s) has to be less than health_monitor.delay ({delay:g} s)",
+        )
+    persistence = _within(spec, "pool", "session_persistence")
+    if (
+        isinstance(persistence, Mapping)
+        and persistence.get("type") == "APP_COOKIE"
+        and not persistence.get("cookie_name")
+    ):
+        yield Diagnostic(
+            rules.SPEC_CONTRADICTION,
+            place(("pool", "session_persistence")),
+            "session_persistence of type APP_COOKIE needs a cookie_name",
+        )
+
+
+def _deletion(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
+    hooks = spec.get("hooks")
+    if isinstance(hooks, Mapping) and hooks:
+        kind = hooks.get("type", "zaqar")
+        wanted = {"zaqar": "queue", "webhook": "url"}.get(kind) if isinstance(kind, str) else None
+        if wanted and not _within(hooks, "params", wanted):
+            yield Diagnostic(rules.SPEC_CONTRADICTION, place(("hooks",)), f"hooks of type {kind} need params.{wanted}")
+    grace = _number(spec, "grace_period")
+    if grace is not None and grace < 0:
+        yield Diagnostic(rules.SPEC_CONTRADICTION, place(("grace_period",)), "grace_period cannot be less than 0")
+
+
+def _weights(section: str) -> Callable[[Mapping[str, object], Place], Iterator[Diagnostic]]:
+    def further(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
+        entries = _each(spec, section)
+        if not entries and not is_expression(spec.get(section)):
+            yield Diagnostic(rules.SPEC_MISSING, place(()), f"{section} is missing or empty")
+        seen: set[object] = set()
+        for index, entry in enumerate(entries):
+            name = entry.get("name") if isinstance(entry, Mapping) else None
+            if name is None:
+                yield Diagnostic(rules.SPEC_MISSING, place((section, index)), f"{section}[{index}].name is missing")
+            elif not is_expression(name) and name in seen:
+                yield Diagnostic(
+                    rules.SPEC_CONTRADICTION, place((section, index)), f"{name!r} stands twice among the {section}"
+                )
+            elif not is_expression(name):
+                seen.add(name)
+
+    return further
+
+
+def _stack(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
+    if not spec.get("template") and not spec.get("template_url"):
+        yield Diagnostic(rules.SPEC_MISSING, place(()), "template is missing", "give template or template_url")
+
+
+def _server(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
+    for index, network in enumerate(_each(spec, "networks")):
+        if isinstance(network, Mapping) and not is_expression(network):
+            if network.get("network") is None and network.get("port") is None:
+                yield Diagnostic(
+                    rules.SPEC_MISSING, place(("networks", index)), f"networks[{index}] names no network and no port"
+                )
+            if network.get("port") is not None and network.get("fixed_ip") is not None:
+                yield Diagnostic(
+                    rules.SPEC_CONTRADICTION,
+                    place(("networks", index, "fixed_ip")),
+                    f"networks[{index}] has a port and a fixed_ip at once",
+                    "a port has its address already",
+                )
+
+
+_FURTHER: Mapping[str, Callable[[Mapping[str, object], Place], Iterator[Diagnostic]]] = {
+    "os.heat.stack": _stack,
+    "os.nova.server": _server,
+    "senlin.policy.deletion": _deletion,
+    "senlin.policy.health": _health,
+    "senlin.policy.loadbalance": _loadbalance,
+    "senlin.policy.region_placement": _weights("regions"),
+    "senlin.policy.scaling": _scaling,
+    "senlin.policy.zone_placement": _weights("zones"),
+}
+
+
+# the policies of one cluster
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A policy that is to be bound to a cluster, and where that was written."""
+
+    name: str
+    kind_version: str
+    spec: Mapping[str, object]
+    origin: Span
+    place: Place
+
+
+def check_cluster(cluster: str, profile: str, policies: Iterable[Bound]) -> Iterator[Diagnostic]:
+    """What Senlin would refuse when the policies are bound to a cluster whose nodes have a profile of this type."""
+    first: dict[str, Bound] = {}
+    events: dict[object, Bound] = {}
+    for policy in policies:
+        kind = KINDS.get(policy.kind_version)
+        if kind is None:
+            continue
+        type_ = policy.kind_version.rpartition("-")[0]
+        if not _binds(kind, profile):
+            yield Diagnostic(
+                rules.POLICY_CANNOT_BIND,
+                policy.origin,
+                f"{policy.name!r} cannot be bound to {cluster!r}: {type_} wants nodes of type "
+                f"{' or '.join(kind.profiles)}, and these are {profile}",
+                "a cluster with a gateway that stands already has os.heat.stack nodes: "
+                "let the stack build every gateway of the cluster, or leave the policy out"
+                if profile == STACK
+                else "",
+            )
+        if kind.single and type_ in first:
+            yield Diagnostic(
+                rules.POLICY_TWICE,
+                policy.origin,
+                f"{policy.name!r} is the second {type_} of {cluster!r}, and Senlin binds one only",
+                "put both into one policy",
+                ((first[type_].origin, "the first one"),),
+            )
+        first.setdefault(type_, policy)
+        if type_ == "senlin.policy.health" and profile == STACK:
+            yield from _recovery_of_stacks(policy)
+        if type_ == "senlin.policy.scaling":
+            event = policy.spec.get("event")
+            if isinstance(event, str) and event in events:
+                yield Diagnostic(
+                    rules.EVENT_TWICE,
+                    policy.origin,
+                    f"{policy.name!r} answers {event} of {cluster!r} like {events[event].name!r}: "
+                    "only the last one that Senlin asks counts",
+                    "keep one policy for each event",
+                    ((events[event].origin, "the other one"),),
+                )
+            events.setdefault(event, policy)
+
+
+def _binds(kind: Kind, profile: str) -> bool:
+    return any(wanted in (ANY, profile, profile.rpartition("-")[0]) for wanted in kind.profiles)
+
+
+def _recovery_of_stacks(policy: Bound) -> Iterator[Diagnostic]:
+    for index, action in enumerate(_each(policy.spec, "recovery", "actions")):
+        name = action.get("name") if isinstance(action, Mapping) else None
+        if name in ("REBOOT", "REBUILD"):
+            yield Diagnostic(
+                rules.RECOVERY_OF_STACKS,
+                policy.place(("recovery", "actions", index)),
+                f"{name} cannot recover a node of type os.heat.stack",
+                "RECREATE can; or let the stack build every gateway of the cluster",
+            )

@@ -158,6 +158,16 @@ POLICY_CANNOT_BIND = Rule("MDW507", "policy-cannot-bind")
 POLICY_TWICE = Rule("MDW508", "second-policy-of-a-type")
 EVENT_TWICE = Rule("MDW509", "two-policies-for-one-event", WARNING)
 RECOVERY_OF_STACKS = Rule("MDW510", "recovery-not-for-standing-gateways")
+PLACES_NOTHING = Rule("MDW511", "placement-places-nothing", WARNING)
+WATCHES_NOTHING = Rule("MDW512", "health-watches-nothing", WARNING)
+NOTHING_TO_GROW = Rule("MDW513", "nothing-to-grow")
+TOO_MANY_NODES = Rule("MDW514", "too-many-nodes")
+HEAT_WITHOUT_SENLIN = Rule("MDW520", "heat-without-senlin")
+UNKNOWN_RELEASE = Rule("MDW521", "unknown-release")
+POLICY_NOT_IN_TARGET = Rule("MDW522", "policy-not-in-target", WARNING)
+STATE_IN_A_GROUP = Rule("MDW523", "state-in-scaling-group")
+NOT_ALIKE = Rule("MDW524", "gateways-not-alike")
+ZONES_DROPPED = Rule("MDW525", "zones-dropped", WARNING)
 
 # 550-599 HOT and its limits
 

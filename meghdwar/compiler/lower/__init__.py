@@ -55,7 +55,7 @@ GROUPS: Mapping[str, Lowering[Group]] = {**edge.GROUPS}
 POLICIES: Mapping[str, Lowering[Policy]] = {
     "tosca.policies.Root": policies.other,
     "tosca.policies.Placement": policies.placement,
-    "tosca.policies.Scaling": policies.scaling,
+    "tosca.policies.Scaling": edge.scaling_or(policies.scaling),
     "tosca.policies.Scaling.Cluster": policies.cluster_scaling,
     "tosca.policies.Monitoring": policies.monitoring,
     "tosca.policies.tacker.Monitoring": policies.other,

@@ -6,7 +6,7 @@ What is wrong only between elements is found by `edge_rules`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from meghdwar.compiler import rules
@@ -230,6 +230,17 @@ def is_edge_scaling(policy: Policy, scope: Scope) -> bool:
         target in scope.topology.groups and scope.topology.groups[target].type.is_a(CLUSTER)
         for target in policy.targets
     )
+
+
+def scaling_or(
+    otherwise: Callable[[Policy, Scope], Iterable[Item]],
+) -> Callable[[Policy, Scope], Iterable[Item]]:
+    """The lowering of tosca.policies.Scaling: ours when it is about clusters of gateways."""
+
+    def scaling(policy: Policy, scope: Scope) -> Iterable[Item]:
+        return edge_scaling(policy, scope) if is_edge_scaling(policy, scope) else otherwise(policy, scope)
+
+    return scaling
 
 
 def edge_scaling(policy: Policy, scope: Scope) -> Iterator[Item]:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from meghdwar.compiler import rules
+from meghdwar.compiler.site import Site
 from meghdwar.compiler.topology import Topology
 from meghdwar.diagnostics import Diagnostic, Span
 from meghdwar.model import (
     Cloudlet,
     Cluster,
-    ClusterPolicy,
     Element,
     Gateway,
     Mobility,
@@ -24,30 +24,10 @@ from meghdwar.model import (
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """The edge of one application by name, and where its parts were written."""
+    """The edge of one application, and where its parts were written."""
 
     topology: Topology
-    gateways: Mapping[str, Gateway]
-    clusters: Mapping[str, Cluster]
-    cloudlets: Mapping[str, Cloudlet]
-    volumes: Mapping[str, Volume]
-    files: Mapping[str, StateFiles]
-    mobilities: tuple[Mobility, ...]
-    policies: tuple[ClusterPolicy, ...]
-
-    @classmethod
-    def of(cls, topology: Topology, elements: Iterable[Element]) -> Edge:
-        every = list(elements)
-        return cls(
-            topology,
-            {e.name: e for e in every if isinstance(e, Gateway)},
-            {e.name: e for e in every if isinstance(e, Cluster)},
-            {e.name: e for e in every if isinstance(e, Cloudlet)},
-            {e.name: e for e in every if isinstance(e, Volume)},
-            {e.name: e for e in every if isinstance(e, StateFiles)},
-            tuple(e for e in every if isinstance(e, Mobility)),
-            tuple(e for e in every if isinstance(e, ClusterPolicy)),
-        )
+    site: Site
 
     def place(self, name: str, *path: str | int) -> Span:
         """Where a property of an element was written, or the element."""
@@ -61,21 +41,10 @@ class Edge:
         found = (r.origin for r in template.requirements if r.name == name and r.target == target) if template else ()
         return next(iter(found), self.place(cloudlet))
 
-    def members(self, cluster: Cluster) -> list[Gateway]:
-        return [self.gateways[name] for name in cluster.gateways if name in self.gateways]
-
-    def reach(self, cloudlet: Cloudlet) -> list[Gateway]:
-        """The gateways where a cloudlet may be."""
-        cluster = self.clusters.get(cloudlet.cluster or "")
-        if cluster is not None:
-            return self.members(cluster)
-        host = self.gateways.get(cloudlet.host or "")
-        return [] if host is None else [host]
-
 
 def check(topology: Topology, elements: Iterable[Element]) -> Iterator[Diagnostic]:
     """Every rule of the edge that the elements break, those of one rule together."""
-    edge = Edge.of(topology, elements)
+    edge = Edge(topology, Site.of(elements))
     for rule in CHECKS:
         yield from rule(edge)
 
@@ -83,7 +52,7 @@ def check(topology: Topology, elements: Iterable[Element]) -> Iterator[Diagnosti
 # gateways
 def built_or_standing(edge: Edge) -> Iterator[Diagnostic]:
     """A gateway without an endpoint is built from a flavor and an image; one with an endpoint is left alone."""
-    for gateway in edge.gateways.values():
+    for gateway in edge.site.gateways.values():
         given = [key for key in ("flavor", "image") if getattr(gateway, key) is not None]
         if not gateway.stands and len(given) < 2:
             missing = " and ".join(key for key in ("flavor", "image") if key not in given)
@@ -126,7 +95,7 @@ _EXAMPLES = {
 def endpoints(edge: Edge) -> Iterator[Diagnostic]:
     """An endpoint speaks the language of the hypervisor, and no two gateways are the same host."""
     seen: dict[Value, Gateway] = {}
-    for gateway in edge.gateways.values():
+    for gateway in edge.site.gateways.values():
         endpoint = gateway.endpoint
         if not isinstance(endpoint, str):
             continue
@@ -155,7 +124,7 @@ def endpoints(edge: Edge) -> Iterator[Diagnostic]:
 
 def networks(edge: Edge) -> Iterator[Diagnostic]:
     """A machine without a network cannot be reached by the driver."""
-    for gateway in edge.gateways.values():
+    for gateway in edge.site.gateways.values():
         if not gateway.stands and not gateway.networks:
             yield Diagnostic(
                 rules.NO_NETWORK,
@@ -169,7 +138,7 @@ def networks(edge: Edge) -> Iterator[Diagnostic]:
 def clusters(edge: Edge) -> Iterator[Diagnostic]:
     """A gateway is in one cluster; a cluster has gateways and an application; its limits leave room for them."""
     first: dict[str, Cluster] = {}
-    for cluster in edge.clusters.values():
+    for cluster in edge.site.clusters.values():
         for name in cluster.gateways:
             if name in first:
                 yield Diagnostic(
@@ -186,7 +155,7 @@ def clusters(edge: Edge) -> Iterator[Diagnostic]:
                 rules.EMPTY_CLUSTER, cluster.origin, f"{cluster.name!r} has no gateways", "name them in members"
             )
             continue
-        if not any(cloudlet.cluster == cluster.name for cloudlet in edge.cloudlets.values()):
+        if not any(cloudlet.cluster == cluster.name for cloudlet in edge.site.cloudlets.values()):
             yield Diagnostic(
                 rules.NO_APPLICATION,
                 cluster.origin,
@@ -214,9 +183,9 @@ def _size(edge: Edge, cluster: Cluster, key: str, what: str) -> Diagnostic:
 
 def cells(edge: Edge) -> Iterator[Diagnostic]:
     """A subscriber in a cell is served by one gateway of the cluster."""
-    for cluster in edge.clusters.values():
+    for cluster in edge.site.clusters.values():
         serving: dict[str, Gateway] = {}
-        for gateway in edge.members(cluster):
+        for gateway in edge.site.members(cluster):
             for index, cell in enumerate(gateway.serves):
                 other = serving.get(cell)
                 if other is not None:
@@ -239,7 +208,7 @@ HYPERVISORS: Mapping[str, tuple[str, ...]] = {"container": ("lxd", "local"), "vm
 
 def hosts(edge: Edge) -> Iterator[Diagnostic]:
     """A cloudlet starts at one gateway, and every gateway that it may move to can run it."""
-    for cloudlet in edge.cloudlets.values():
+    for cloudlet in edge.site.cloudlets.values():
         template = edge.topology.templates.get(cloudlet.name)
         found = list(template.targets("host")) if template else []
         if len(found) != 1 and (cloudlet.state or len(found) > 1):
@@ -250,7 +219,7 @@ def hosts(edge: Edge) -> Iterator[Diagnostic]:
                 f"{cloudlet.name!r} has {len(found) or 'no'} hosts{kept}; it has to start at exactly one",
                 "keep one host requirement: the cloudlet moves from there by itself",
             )
-        wrong = [g for g in edge.reach(cloudlet) if g.hypervisor not in HYPERVISORS[cloudlet.kind]]
+        wrong = [g for g in edge.site.reach(cloudlet) if g.hypervisor not in HYPERVISORS[cloudlet.kind]]
         if wrong:
             wanted = HYPERVISORS[cloudlet.kind][0]
             yield Diagnostic(
@@ -269,7 +238,7 @@ _KIND = {"container": "container", "vm": "virtual machine"}
 def state_owners(edge: Edge) -> Iterator[Diagnostic]:
     """State belongs to one cloudlet, and somebody keeps it."""
     owners: dict[str, str] = {}
-    for cloudlet in edge.cloudlets.values():
+    for cloudlet in edge.site.cloudlets.values():
         for mount in cloudlet.state:
             other = owners.get(mount.state)
             if other is not None:
@@ -284,7 +253,7 @@ def state_owners(edge: Edge) -> Iterator[Diagnostic]:
                 )
             owners.setdefault(mount.state, cloudlet.name)
     state: Volume | StateFiles
-    for state in (*edge.volumes.values(), *edge.files.values()):
+    for state in (*edge.site.volumes.values(), *edge.site.files.values()):
         if state.name not in owners:
             yield Diagnostic(
                 rules.STATE_OF_NOBODY,
@@ -296,12 +265,12 @@ def state_owners(edge: Edge) -> Iterator[Diagnostic]:
 
 def state_travels(edge: Edge) -> Iterator[Diagnostic]:
     """A volume can be carried between hypervisors of one kind only; files can be carried anywhere."""
-    for cloudlet in edge.cloudlets.values():
-        kinds = sorted({gateway.hypervisor for gateway in edge.reach(cloudlet)})
+    for cloudlet in edge.site.cloudlets.values():
+        kinds = sorted({gateway.hypervisor for gateway in edge.site.reach(cloudlet)})
         if len(kinds) < 2 or any(kind not in HYPERVISORS[cloudlet.kind] for kind in kinds):
             continue
         for mount in cloudlet.state:
-            if mount.state in edge.volumes:
+            if mount.state in edge.site.volumes:
                 yield Diagnostic(
                     rules.STATE_CANNOT_TRAVEL,
                     edge.requirement(cloudlet.name, "state", mount.state),
@@ -312,7 +281,7 @@ def state_travels(edge: Edge) -> Iterator[Diagnostic]:
 
 def mounts(edge: Edge) -> Iterator[Diagnostic]:
     """State is seen at an absolute path of its own."""
-    for cloudlet in edge.cloudlets.values():
+    for cloudlet in edge.site.cloudlets.values():
         seen: dict[str, str] = {}
         for mount in cloudlet.state:
             span = _location(edge, cloudlet, mount.state)
@@ -326,7 +295,7 @@ def mounts(edge: Edge) -> Iterator[Diagnostic]:
                     "write an absolute path below /, such as /data",
                 )
                 continue
-            if mount.state in edge.files:
+            if mount.state in edge.site.files:
                 continue  # files lie among the others; only a volume covers what is below it
             if clean in seen:
                 yield Diagnostic(
@@ -336,7 +305,7 @@ def mounts(edge: Edge) -> Iterator[Diagnostic]:
                     "give each a path of its own",
                 )
             seen.setdefault(clean, mount.state)
-    for files in edge.files.values():
+    for files in edge.site.files.values():
         listed = Counter(path.rstrip("/") for path in files.paths)
         for index, path in enumerate(files.paths):
             parts = path.split("/")
@@ -367,7 +336,7 @@ def _clean(location: str) -> str | None:
 def addresses(edge: Edge) -> Iterator[Diagnostic]:
     """An address goes with one instance of one cloudlet."""
     seen: dict[str, Cloudlet] = {}
-    for cloudlet in edge.cloudlets.values():
+    for cloudlet in edge.site.cloudlets.values():
         if cloudlet.address is None:
             continue
         span = edge.place(cloudlet.name, "address")
@@ -411,7 +380,7 @@ def _address(text: str) -> str | None:
 
 def readiness(edge: Edge) -> Iterator[Diagnostic]:
     """An HTTP path can only be asked for on a port."""
-    for cloudlet in edge.cloudlets.values():
+    for cloudlet in edge.site.cloudlets.values():
         if cloudlet.ready.http is not None and not cloudlet.ports and cloudlet.ready.port is None:
             yield Diagnostic(
                 rules.READY_WITHOUT_PORT,
@@ -423,12 +392,12 @@ def readiness(edge: Edge) -> Iterator[Diagnostic]:
 
 def capacity(edge: Edge) -> Iterator[Diagnostic]:
     """The cloudlets that start at a gateway fit there, and so do those that may come."""
-    for gateway in edge.gateways.values():
+    for gateway in edge.site.gateways.values():
         if gateway.capacity is None:
             continue
-        shared = [c for c in edge.cloudlets.values() if c.instances == "shared"]
+        shared = [c for c in edge.site.cloudlets.values() if c.instances == "shared"]
         starting = [c.name for c in shared if c.host == gateway.name]
-        coming = [c.name for c in shared if gateway in edge.reach(c)]
+        coming = [c.name for c in shared if gateway in edge.site.reach(c)]
         span = edge.place(gateway.name, "capacity")
         if len(starting) > gateway.capacity:
             yield Diagnostic(
@@ -450,7 +419,7 @@ def capacity(edge: Edge) -> Iterator[Diagnostic]:
 
 def parameters(edge: Edge) -> Iterator[Diagnostic]:
     """`<cloudlet>_at` is the driver's."""
-    for name in edge.cloudlets:
+    for name in edge.site.cloudlets:
         for suffix in ("_at", "_server"):
             taken = edge.topology.inputs.get(f"{name}{suffix}")
             if taken is not None:
@@ -466,7 +435,7 @@ def parameters(edge: Edge) -> Iterator[Diagnostic]:
 def mobility_targets(edge: Edge) -> Iterator[Diagnostic]:
     """A mobility policy is about cloudlets that have somewhere to go, and each has one at most."""
     first: dict[str, Mobility] = {}
-    for mobility in edge.mobilities:
+    for mobility in edge.site.mobilities:
         if not mobility.cloudlets:
             yield Diagnostic(
                 rules.NOTHING_TO_MOVE,
@@ -475,7 +444,7 @@ def mobility_targets(edge: Edge) -> Iterator[Diagnostic]:
                 "name cloudlets in targets",
             )
         for name in mobility.cloudlets:
-            cloudlet = edge.cloudlets.get(name)
+            cloudlet = edge.site.cloudlets.get(name)
             if cloudlet is None:
                 continue
             if name in first:
@@ -495,7 +464,7 @@ def mobility_targets(edge: Edge) -> Iterator[Diagnostic]:
                     "put the gateways that it may move to into one group of type meghdwar.groups.EdgeCluster",
                     ((cloudlet.origin, f"{name} is here"),),
                 )
-            elif len(edge.reach(cloudlet)) == 1:
+            elif len(edge.site.reach(cloudlet)) == 1:
                 yield Diagnostic(
                     rules.NOWHERE_TO_GO,
                     mobility.origin,
@@ -510,9 +479,9 @@ def _host(cloudlet: Cloudlet) -> str:
 
 def strategies(edge: Edge) -> Iterator[Diagnostic]:
     """The way in which state travels fits what there is to carry and what carries it."""
-    for mobility in edge.mobilities:
+    for mobility in edge.site.mobilities:
         for name in mobility.cloudlets:
-            cloudlet = edge.cloudlets.get(name)
+            cloudlet = edge.site.cloudlets.get(name)
             if cloudlet is None:
                 continue
             problem = _misfit(edge, mobility.strategy, cloudlet)
@@ -529,9 +498,9 @@ def strategies(edge: Edge) -> Iterator[Diagnostic]:
 
 def _misfit(edge: Edge, strategy: str, cloudlet: Cloudlet) -> tuple[str, str] | None:
     states = [mount.state for mount in cloudlet.state]
-    volumes = [state for state in states if state in edge.volumes]
+    volumes = [state for state in states if state in edge.site.volumes]
     if strategy == "live":
-        other = next((g for g in edge.reach(cloudlet) if g.hypervisor != "kvm"), None)
+        other = next((g for g in edge.site.reach(cloudlet) if g.hypervisor != "kvm"), None)
         if cloudlet.kind != "vm":
             return "only a virtual machine moves live", "use precopy or warm"
         if other is not None:
@@ -548,11 +517,11 @@ def _misfit(edge: Edge, strategy: str, cloudlet: Cloudlet) -> tuple[str, str] | 
 
 def triggers(edge: Edge) -> Iterator[Diagnostic]:
     """What makes a cloudlet move can be known for every gateway."""
-    for mobility in edge.mobilities:
+    for mobility in edge.site.mobilities:
         reach: dict[str, Gateway] = {}
         for name in mobility.cloudlets:
-            if name in edge.cloudlets:
-                reach.update((gateway.name, gateway) for gateway in edge.reach(edge.cloudlets[name]))
+            if name in edge.site.cloudlets:
+                reach.update((gateway.name, gateway) for gateway in edge.site.reach(edge.site.cloudlets[name]))
         if len(reach) < 2:
             continue
         for gateway in reach.values():
@@ -575,7 +544,9 @@ def triggers(edge: Edge) -> Iterator[Diagnostic]:
 def policy_targets(edge: Edge) -> Iterator[Diagnostic]:
     """A policy without a cluster would do nothing at all, without a word."""
     for name, policy in edge.topology.policies.items():
-        if policy.type.is_a("meghdwar.policies.ClusterPolicy") and not any(t in edge.clusters for t in policy.targets):
+        if policy.type.is_a("meghdwar.policies.ClusterPolicy") and not any(
+            t in edge.site.clusters for t in policy.targets
+        ):
             yield Diagnostic(
                 rules.NO_TARGET,
                 policy.origin,
@@ -586,11 +557,11 @@ def policy_targets(edge: Edge) -> Iterator[Diagnostic]:
 
 def shrinking(edge: Edge) -> Iterator[Diagnostic]:
     """Shrinking takes gateways away, also the one where a cloudlet has its state."""
-    for policy in edge.policies:
-        cluster = edge.clusters.get(policy.cluster)
+    for policy in (p for found in edge.site.policies.values() for p in found):
+        cluster = edge.site.clusters.get(policy.cluster)
         if cluster is None or policy.kind != "scaling" or policy.settings.get("event") != "CLUSTER_SCALE_IN":
             continue
-        stateful = [c.name for c in edge.cloudlets.values() if c.cluster == cluster.name and c.state]
+        stateful = [c.name for c in edge.site.cloudlets.values() if c.cluster == cluster.name and c.state]
         if stateful and cluster.minimum < len(cluster.gateways):
             yield Diagnostic(
                 rules.SHRINKS_OVER_STATE,

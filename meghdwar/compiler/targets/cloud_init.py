@@ -1,0 +1,44 @@
+"""What a machine does at its first start to become a gateway: the hypervisor installed and opened to the driver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+CERTIFICATE = "driver_certificate"
+AUTHORITY = "driver_ca"
+_INDENT = 6  # of the certificate in the templates
+
+PARAMETERS: Mapping[str, str] = {"lxd": CERTIFICATE, "kvm": AUTHORITY}
+"""The parameter with which each hypervisor knows the driver."""
+
+DESCRIPTIONS: Mapping[str, str] = {
+    CERTIFICATE: "The driver's client certificate (PEM, the public part only): whoever shows it may use the gateways.",
+    AUTHORITY: "The certificate of the authority (PEM) that vouches for the driver: whom it vouches for may use the gateways.",
+}
+_SETTINGS: Mapping[str, Mapping[str, object]] = {
+    "lxd": {"certificate": CERTIFICATE.upper(), "port": 8443, "pool": "btrfs"},
+    "kvm": {"authority": AUTHORITY.upper(), "port": 16514},
+}
+
+
+def script(hypervisor: str) -> str:
+    """The user data of a gateway; where it knows the driver's certificate, it has the parameter's name in capitals."""
+    import yaml
+    from jinja2 import Environment, StrictUndefined
+
+    from meghdwar.resources import files
+
+    source = files("meghdwar.templates").joinpath("cloud-init", f"{hypervisor}.yaml.j2").read_text(encoding="utf-8")
+    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701
+    text = environment.from_string(source).render(_SETTINGS[hypervisor])
+    document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe one
+    if not isinstance(document, dict) or PARAMETERS[hypervisor].upper() not in text:
+        raise ValueError(f"cannot use the cloud-init template for {hypervisor}: it makes no cloud-config")
+    return text
+
+
+def config(hypervisor: str) -> dict[str, object]:
+    """The user data as Heat puts it together: the certificate's lines indented as the template wants them."""
+    name = PARAMETERS[hypervisor]
+    lines = {"list_join": ["\n" + " " * _INDENT, {"str_split": ["\n", {"get_param": name}]}]}
+    return {"str_replace": {"template": script(hypervisor), "params": {name.upper(): lines}}}

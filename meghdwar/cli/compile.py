@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 if TYPE_CHECKING:
     from meghdwar.bundle import Bundle
     from meghdwar.compiler import Result
+    from meghdwar.model import Application
 
 OK, ERRORS, USAGE = 0, 1, 2
 TARGETS = ("senlin", "static", "asg")
@@ -119,7 +120,7 @@ def run(options: Namespace) -> int:
     if bad:
         return ERRORS
     if options.graph and result.application is not None:
-        draw(options.graph, result)
+        draw(options.graph, result, result.application)
     if result.bundle is not None and options.graph != "-":
         write(options, result.bundle)
     elif options.check and options.format == "text":
@@ -235,17 +236,16 @@ def create_line(folder: str, bundle: Bundle) -> str:
     return command if folder == "." else f"(cd {shlex.quote(folder)} && {command})"
 
 
-def draw(path: str, result: Result) -> None:
+def draw(path: str, result: Result, application: Application) -> None:
     from meghdwar.cli import drawing, explain, graph, svg
 
-    assert result.application is not None
     writers: Mapping[str, Callable[[drawing.Drawing], str]] = {
         ".mmd": graph.mermaid,
         ".dot": graph.dot,
         ".svg": svg.svg,
     }
-    made = drawing.made_by_element(result.application, explain.made(result))
-    picture = drawing.draw(result.application, made)
+    made = drawing.made_by_element(application, explain.made(result))
+    picture = drawing.draw(application, made)
     if path == "-":
         sys.stdout.write(graph.mermaid(picture))
         return

@@ -10,6 +10,7 @@ from meghdwar.cli.drawing import KINDS, Made, made_by_element
 from meghdwar.diagnostics import Span, did_you_mean
 
 if TYPE_CHECKING:
+    from meghdwar.bundle import Bundle
     from meghdwar.compiler import Result
 
 LINES_MAX = 40
@@ -60,26 +61,23 @@ def made(result: Result) -> list[Made]:
     """Every resource of the stack with the place that asked for it. A nested one is named by its path."""
     if result.bundle is None:
         return []
-    types = resource_types(result)
+    types = resource_types(result.bundle)
     return [Made(name, types.get(name, ""), span, reason) for name, span, reason in result.bundle.explanations]
 
 
-def resource_types(result: Result) -> dict[str, str]:
+def resource_types(bundle: Bundle) -> dict[str, str]:
     """The type of each resource, read from the templates themselves; a nested template's are prefixed by its name."""
     import yaml
 
-    assert result.bundle is not None
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     types: dict[str, str] = {}
-    for file, data in result.bundle.files.items():
+    for file, data in bundle.files.items():
         if not file.endswith(".yaml"):
             continue
         template = yaml.load(data, Loader=loader)  # noqa: S506 - a safe one
         resources = template.get("resources") if isinstance(template, dict) else None
         for name, resource in (resources or {}).items():
-            types.setdefault(
-                name if file == result.bundle.template else f"{file}:{name}", str(resource.get("type", ""))
-            )
+            types.setdefault(name if file == bundle.template else f"{file}:{name}", str(resource.get("type", "")))
             types.setdefault(name, str(resource.get("type", "")))
     return types
 

@@ -1,0 +1,260 @@
+"""mdw-compile: a TOSCA descriptor becomes a Heat stack, its environment and the driver's plan.
+
+What is heavy is imported where it is needed, because most runs want an answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+if TYPE_CHECKING:
+    from meghdwar.bundle import Bundle
+    from meghdwar.compiler import Result
+    from meghdwar.model import Application
+
+OK, ERRORS, USAGE = 0, 1, 2
+TARGETS = ("senlin", "static", "asg")
+RELEASES = (
+    "zed", "2023.1", "2023.2", "2024.1", "2024.2", "2025.1", "2025.2", "2026.1", "2026.2", "plugin",
+)  # fmt: skip
+DRAWINGS = (".mmd", ".dot", ".svg")
+
+DESCRIPTION = "Compiles a TOSCA descriptor (a file, a CSAR or a zip) to a Heat stack with Senlin."
+EPILOG = """\
+exit status: 0 it worked, 1 the descriptor has errors, 2 the command was not understood
+
+examples:
+  mdw-compile arena.tosca.yaml                 writes arena.hot.yaml, arena.env.yaml and arena.plan.yaml
+  mdw-compile --check -f sarif arena.csar      only checks, for a code scanner
+  mdw-compile --target static -o - web.yaml    a stack without Senlin, to the standard output
+  mdw-compile --input flavor=m1.small --graph arena.svg arena.tosca.yaml
+"""
+
+
+class UsageError(Exception):
+    """The command cannot be done as it was given; the message says why."""
+
+
+def parser() -> ArgumentParser:
+    """The options. Shell completion reads them from here as well."""
+    made = ArgumentParser(
+        prog="mdw-compile", description=DESCRIPTION, epilog=EPILOG, formatter_class=RawDescriptionHelpFormatter
+    )
+    add = made.add_argument
+    add("template", metavar="TEMPLATE", help="the descriptor: a YAML file, a CSAR or a zip")
+    add(
+        "-o",
+        "--output",
+        metavar="DIR",
+        default=".",
+        help="folder to write into, or - for the standard output (%(default)s)",
+    )
+    add("--target", choices=TARGETS, default="senlin", help="what the stack is made of (%(default)s)")
+    add("--heat", choices=RELEASES, default="2024.1", metavar="RELEASE",
+        help="the OpenStack release of the cloud's Heat: %(choices)s (%(default)s)")  # fmt: skip
+    add("--input", action="append", default=[], metavar="K=V", help="the value of an input; may be given again")
+    add("--inputs", metavar="FILE", help="a YAML map of inputs; --input wins over it")
+    add("--check", action="store_true", help="only say what is wrong; write nothing")
+    add("--skip-unmapped", action="store_true", help="leave out types that have no mapping, with a warning")
+    add("-f", "--format", choices=("text", "json", "sarif"), default="text", help="how problems are told (%(default)s)")
+    add(
+        "--graph",
+        metavar="FILE",
+        help="also draw it: .mmd (Mermaid), .dot (Graphviz) or .svg; - is Mermaid to the standard output",
+    )
+    add("--explain", metavar="NAME", help="say which lines made which resource and why; write nothing")
+    add("--second-opinion", action="store_true", help="compare with tosca-parser and heat-translator; write nothing")
+    add("--colour", "--color", choices=("auto", "always", "never"), default="auto",
+        help="auto: on a terminal, unless NO_COLOR is set (%(default)s)")  # fmt: skip
+    add("--version", action=Version, nargs=0, help="say which version this is")
+    return made
+
+
+class Version(Action):
+    """Asks the installed package only when it is wanted."""
+
+    def __call__(self, parser: ArgumentParser, *args: object) -> NoReturn:
+        from importlib.metadata import version
+
+        parser.exit(message=f"mdw-compile {version('meghdwar')}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Does what the command line asks for and returns the exit status."""
+    options = parser().parse_args(argv)
+    try:
+        return run(options)
+    except UsageError as error:
+        print(f"mdw-compile: {error}", file=sys.stderr)
+        return USAGE
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that closing it says nothing more
+        return OK
+    except KeyboardInterrupt:
+        return 130
+
+
+def run(options: Namespace) -> int:
+    if not os.path.exists(options.template):
+        raise UsageError(f"cannot read {options.template}: there is no such file")
+    if options.graph not in (None, "-") and not options.graph.endswith(DRAWINGS):
+        raise UsageError(f"cannot draw {options.graph}: the name has to end in {', '.join(DRAWINGS)}")
+    if options.format == "sarif" and (options.explain or options.second_opinion):
+        raise UsageError("cannot tell this in SARIF: use -f text or -f json")
+    inputs = given_inputs(options)
+    if options.second_opinion:
+        from meghdwar.cli import second_opinion
+
+        return second_opinion.run(options.template, inputs, as_json=options.format == "json")
+    result = compiled(options, inputs)
+    bad = any(diagnostic.is_error for diagnostic in result.diagnostics)
+    if options.explain and not bad:
+        from meghdwar.cli import explain
+
+        return explain.run(options.explain, result, as_json=options.format == "json")
+    tell(options, result)
+    if bad:
+        return ERRORS
+    if options.graph and result.application is not None:
+        draw(options.graph, result, result.application)
+    if result.bundle is not None and options.graph != "-":
+        write(options, result.bundle)
+    elif options.check and options.format == "text":
+        print(f"{options.template}: no errors", file=sys.stderr)
+    return OK
+
+
+def compiled(options: Namespace, inputs: Mapping[str, object]) -> Result:
+    from meghdwar.compiler import check_file, compile_file
+
+    if options.check:
+        return check_file(options.template, inputs=inputs, skip_unmapped=options.skip_unmapped)
+    return compile_file(
+        options.template, target=options.target, heat=options.heat, inputs=inputs, skip_unmapped=options.skip_unmapped
+    )
+
+
+# inputs
+def given_inputs(options: Namespace) -> dict[str, object]:
+    """The values of --inputs and --input; the latter win."""
+    values: dict[str, object] = {}
+    if options.inputs:
+        values.update(inputs_file(options.inputs))
+    for given in options.input:
+        name, equals, text = given.partition("=")
+        if not equals or not name:
+            raise UsageError(f"cannot read the input {given!r}: it has to be NAME=VALUE")
+        values[name] = scalar(name, text)
+    return values
+
+
+def inputs_file(path: str) -> Mapping[str, object]:
+    from meghdwar.compiler import source
+
+    try:
+        with open(path, "rb") as file:
+            node, problems = source.read(file.read(), path)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {reason(error)}") from None
+    for problem in problems:
+        if problem.is_error:
+            raise UsageError(f"cannot read the inputs: {problem.span}: {problem.message}")
+    if node is None or not node.is_map:
+        raise UsageError(f"cannot read the inputs: {path} has to be a map of names and values")
+    return {name: value.data() for name, value in node.map.items()}
+
+
+def scalar(name: str, text: str) -> object:
+    """A value from the command line: YAML, so that 3, true, [a, b] and {a: b} are what they look like."""
+    from meghdwar.compiler import source
+
+    node, problems = source.read(text, f"--input {name}")
+    return text if node is None or problems else node.data()
+
+
+# what it says
+def tell(options: Namespace, result: Result) -> None:
+    """Problems: for people to the standard error, for programs to the standard output."""
+    from meghdwar import render
+
+    if options.format == "text":
+        if result.diagnostics:
+            sys.stderr.write(render.text(result.diagnostics, result.sources, colour=coloured(options, sys.stderr)))
+        return
+    as_data = {"json": render.json, "sarif": render.sarif}[options.format]
+    stream = sys.stderr if options.output == "-" or options.graph == "-" else sys.stdout
+    stream.write(as_data(result.diagnostics))
+
+
+def coloured(options: Namespace, stream: TextIO) -> bool:
+    if options.colour != "auto":
+        return bool(options.colour == "always")
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+# what it writes
+def write(options: Namespace, bundle: Bundle) -> None:
+    """The files into the folder, and what to type next."""
+    from pathlib import Path
+
+    from meghdwar import bundle as bundles
+
+    if options.output == "-":
+        show(bundles.to_files(bundle))
+        return
+    try:
+        paths = bundles.write(bundle, Path(options.output))
+    except OSError as error:
+        raise UsageError(f"cannot write into {options.output}: {reason(error)}") from None
+    if options.format != "text":
+        return
+    for path in paths:
+        print(f"wrote {path}")
+    print()
+    print(create_line(options.output, bundle))
+
+
+def show(files: Mapping[str, bytes]) -> None:
+    """All the files as one stream of YAML documents; what is not YAML, such as a script, is left out."""
+    shown = {name: data for name, data in files.items() if name.endswith((".yaml", ".yml"))}
+    for number, (name, data) in enumerate(shown.items()):
+        sys.stdout.write(f"{'---' + chr(10) if number else ''}# {name}\n{data.decode()}")
+
+
+def create_line(folder: str, bundle: Bundle) -> str:
+    import shlex
+
+    command = bundle.command()
+    return command if folder == "." else f"(cd {shlex.quote(folder)} && {command})"
+
+
+def draw(path: str, result: Result, application: Application) -> None:
+    from meghdwar.cli import drawing, explain, graph, svg
+
+    writers: Mapping[str, Callable[[drawing.Drawing], str]] = {
+        ".mmd": graph.mermaid,
+        ".dot": graph.dot,
+        ".svg": svg.svg,
+    }
+    made = drawing.made_by_element(application, explain.made(result))
+    picture = drawing.draw(application, made)
+    if path == "-":
+        sys.stdout.write(graph.mermaid(picture))
+        return
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(writers[os.path.splitext(path)[1]](picture))
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {reason(error)}") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -67,6 +67,7 @@ UNKNOWN_REFERENCE = Rule("MDW244", "unknown-reference")
 UNKNOWN_PART = Rule("MDW245", "unknown-part")
 VALUE_CYCLE = Rule("MDW246", "value-cycle")
 TYPES_DIFFER = Rule("MDW247", "types-differ")
+NOT_COMPUTABLE = Rule("MDW249", "not-computable")
 FUNCTION_PLACE = Rule("MDW248", "function-out-of-place", WARNING)
 
 # 300-399 topology

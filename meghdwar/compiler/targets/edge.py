@@ -8,8 +8,8 @@ from typing import cast
 
 from meghdwar.bundle import Plan, Step
 from meghdwar.compiler.site import Site
-from meghdwar.compiler.targets import cloud_init, hot
-from meghdwar.compiler.targets.build import Build
+from meghdwar.compiler.targets import cloud_init, heat, hot
+from meghdwar.compiler.targets.build import GIB, Build
 from meghdwar.compiler.targets.hot import Data
 from meghdwar.compiler.targets.releases import Release
 from meghdwar.diagnostics import Diagnostic
@@ -21,13 +21,13 @@ from meghdwar.model import (
     Gateway,
     Mobility,
     Network,
+    Parameter,
     Receiver,
     StateFiles,
     Value,
     Volume,
 )
 
-GIB = 1024**3
 EDGE = (Gateway, Cluster, ClusterPolicy, Receiver, Cloudlet, Volume, StateFiles, Mobility)
 
 
@@ -99,7 +99,7 @@ def networks(gateway: Gateway, build: Build) -> Data:
     found: list[Data] = []
     for network in gateway.networks:
         own = isinstance(network, str) and isinstance(build.elements.get(network), Network)
-        found.append({"network": build.reference(cast(str, network)) if own else build.value(network)})
+        found.append({"network": build.reference(cast(str, network)) if own else heat.outside_network(network, build)})
     return found or None
 
 
@@ -108,12 +108,11 @@ def user_data(edge: Edge, gateway: Gateway, build: Build) -> Data:
     parameter = cloud_init.PARAMETERS.get(gateway.hypervisor)
     if parameter is None:
         return None
-    name = f"{gateway.hypervisor}_gateway"
     if parameter not in build.stack.parameters:
         build.stack.parameter(parameter, "string", default="", description=cloud_init.DESCRIPTIONS[parameter])
         edge.left("give-certificate", "create", parameter, "without it the gateways let nobody in but who logs in")
         name = build.stack.resource(
-            build.stack.unused(name),
+            build.part(gateway.hypervisor, "gateway"),
             "OS::Heat::SoftwareConfig",
             {"group": "ungrouped", "config": cast(Data, cloud_init.config(gateway.hypervisor))},
             gateway.origin,
@@ -146,11 +145,9 @@ def add_servers(edge: Edge, cluster: Cluster, build: Build) -> None:
 
 def servers(edge: Edge, cluster: Cluster, build: Build) -> str:
     """The resource that maps the gateways of a cluster to their servers."""
-    known = edge.made.get(cluster.name, {}).get("servers")
-    if known is None:
-        known = build.stack.unused(f"{cluster.name}_servers")
-        edge.became(cluster.name, servers=known)
-    return known
+    name = build.part(cluster.name, "servers")
+    edge.became(cluster.name, servers=name)
+    return name
 
 
 def gateway_endpoint(gateway: Gateway) -> Data:
@@ -226,7 +223,7 @@ def _attach(edge: Edge, cloudlet: Cloudlet, state: str, device: str | None, buil
             )
         edge.became(cloudlet.name, server=parameter)
     name = stack.resource(
-        stack.unused(f"{cloudlet.name}_{state}"),
+        build.part(cloudlet.name, state),
         "OS::Cinder::VolumeAttachment",
         {"volume_id": build.reference(state), "instance_uuid": server, "mountpoint": device},
         cloudlet.origin,
@@ -261,14 +258,15 @@ def add_volume(edge: Edge, volume: Volume, build: Build) -> Iterable[Diagnostic]
                 cloudlet=keeper.name,
             )
         return ()
-    size = volume.size_bytes
+    given = isinstance(volume.size_bytes, Parameter)  # it asks for whole GiB
+    size = build.known_bytes(volume.size_bytes)
     edge.became(volume.name, volume=build.names[volume.name])
     build.stack.resource(
         build.names[volume.name],
         "OS::Cinder::Volume",
         {
             "name": volume.name,
-            "size": max(1, -(-int(size) // GIB)) if isinstance(size, int | float) else build.value(size),
+            "size": build.value(volume.size_bytes) if given or size is None else max(1, -(-size // GIB)),
             "volume_type": build.value(volume.volume_type),
         },
         volume.origin,

@@ -15,23 +15,21 @@ from meghdwar.compiler.targets import senlin_specs as specs
 from meghdwar.compiler.targets import static
 from meghdwar.compiler.targets.build import Build, Row, Rows, build
 from meghdwar.compiler.targets.edge import Edge
+from meghdwar.compiler.targets.heat import ROWS as STANDARD
 from meghdwar.compiler.targets.hot import Data, Stack
 from meghdwar.compiler.targets.releases import RELEASES
 from meghdwar.diagnostics import Diagnostic, Span
-from meghdwar.model import Application, Cloudlet, Cluster, ClusterPolicy, Gateway, Receiver, Volume
+from meghdwar.model import Application, Cloudlet, Cluster, ClusterPolicy, Gateway, Receiver, ServerScaling, Volume
 
 VERSION = "2018-08-31"
 
 
-def senlin(application: Application, heat: str, standard: Rows) -> tuple[Stack, Plan, list[Diagnostic]]:
+def senlin(application: Application, heat: str) -> tuple[Stack, Plan, list[Diagnostic]]:
     """The stack, what is left for the driver, and what Senlin would refuse."""
     release = RELEASES[heat]
     edge = Edge.of(application, "senlin", release, knows_servers=release.node)
-    if not edge.site.clusters:
-        stack, plan, diagnostics = static.static(application, heat, standard)
-        return stack, plan, diagnostics
     problems = [*_without_senlin(edge), *check(edge)]
-    stack, diagnostics = build(application, {**standard, **rows(edge)}, heat)
+    stack, diagnostics = build(application, {**STANDARD, **rows(edge)}, heat)
     return stack, edge.plan(), [*problems, *diagnostics]
 
 
@@ -48,11 +46,12 @@ def rows(edge: Edge) -> Rows:
 
 # what Senlin would refuse
 def _without_senlin(edge: Edge) -> Iterator[Diagnostic]:
-    if not edge.release.senlin:
-        cluster = next(iter(edge.site.clusters.values()))
+    clustered = [scaling.origin for scaling in edge.application.each(ServerScaling) if scaling.clustered]
+    places = [*(cluster.origin for cluster in edge.site.clusters.values()), *clustered]
+    if places and not edge.release.senlin:
         yield Diagnostic(
             rules.HEAT_WITHOUT_SENLIN,
-            cluster.origin,
+            places[0],
             f"{edge.release.title} makes nothing of a cluster: its OS::Senlin types are empty shells",
             "use --target static, or install Meghdwar's plug-in into that Heat and say --heat plugin",
         )
@@ -134,7 +133,7 @@ def add_gateway(edge: Edge, gateway: Gateway, build: Build) -> Iterable[Diagnost
     kind = profile_type(edge, cluster)
     spec = server_profile(edge, gateway, build) if kind == specs.SERVER else stack_profile(edge, gateway, build)
     profile = stack.resource(
-        stack.unused(f"{gateway.name}_profile"),
+        build.part(gateway.name, "profile"),
         "OS::Senlin::Profile",
         {"type": kind, "properties": spec},
         gateway.origin,
@@ -184,7 +183,7 @@ def reference(edge: Edge, gateway: Gateway, build: Build) -> Data:
 def attribute(edge: Edge, gateway: Gateway, path: tuple[str | int, ...], build: Build) -> Data:
     if gateway.name not in edge.site.cluster_of or gateway.stands:
         return static.attribute(edge, gateway, path, build)
-    if not edge.release.node:
+    if not edge.release.node or not edge.site.is_built(edge.site.cluster_of[gateway.name]):
         return None
     if path == ("id",):
         return reference(edge, gateway, build)

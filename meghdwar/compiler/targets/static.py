@@ -10,16 +10,17 @@ from meghdwar.compiler import rules
 from meghdwar.compiler.targets import edge as edges
 from meghdwar.compiler.targets.build import Build, Row, Rows, build
 from meghdwar.compiler.targets.edge import Edge
+from meghdwar.compiler.targets.heat import ROWS as STANDARD
 from meghdwar.compiler.targets.hot import Data, Stack
 from meghdwar.compiler.targets.releases import RELEASES
 from meghdwar.diagnostics import Diagnostic
 from meghdwar.model import Application, Cloudlet, Cluster, ClusterPolicy, Gateway, Volume
 
 
-def static(application: Application, heat: str, standard: Rows) -> tuple[Stack, Plan, list[Diagnostic]]:
+def static(application: Application, heat: str) -> tuple[Stack, Plan, list[Diagnostic]]:
     """The stack, what is left for the driver, and what is lost without a cluster manager."""
     edge = Edge.of(application, "static", RELEASES[heat], knows_servers=True)
-    stack, diagnostics = build(application, {**standard, **rows(edge)}, heat)
+    stack, diagnostics = build(application, {**STANDARD, **rows(edge)}, heat)
     return stack, edge.plan(), diagnostics
 
 

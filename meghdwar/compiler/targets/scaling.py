@@ -19,7 +19,7 @@ def group(element: ServerScaling, build: Build) -> Iterator[Diagnostic]:
     here, name = build.names[element.name], element.name
     resource: dict[str, Data] = {"type": f"{inner.stack.name}.yaml", "properties": inner.passed}
     if element.minimum == element.maximum:
-        properties: dict[str, Data] = {"count": element.default, "resource": resource}
+        properties: dict[str, Data] = {"count": element.default, "resource_def": resource}
         type_ = "OS::Heat::ResourceGroup"
     else:
         properties = {

@@ -145,6 +145,7 @@ UNKNOWN_ATTRIBUTE = Rule("MDW455", "attribute-not-in-stack")
 OUTPUT_LEFT_OUT = Rule("MDW456", "output-left-out", WARNING)
 FIXED_INPUT = Rule("MDW457", "input-fixed", Severity.NOTE)
 ADDRESS_SHARED = Rule("MDW458", "address-shared", WARNING)
+NOT_IN_A_CLUSTER = Rule("MDW459", "not-in-a-cluster")
 
 # 500-549 Senlin and targets
 SPEC_UNKNOWN_KEY = Rule("MDW500", "unknown-specification-key")
@@ -170,6 +171,10 @@ NOT_ALIKE = Rule("MDW524", "gateways-not-alike")
 ZONES_DROPPED = Rule("MDW525", "zones-dropped", WARNING)
 
 # 550-599 HOT and its limits
+TEMPLATE_TOO_LARGE = Rule("MDW550", "template-too-large", WARNING)
+TOO_MANY_RESOURCES = Rule("MDW551", "too-many-resources", WARNING)
+NESTED_TOO_DEEP = Rule("MDW552", "nested-too-deep", WARNING)
+REQUEST_TOO_LARGE = Rule("MDW553", "request-too-large", WARNING)
 
 # 600-649 inputs from outside
 INPUT_NOT_DECLARED = Rule("MDW600", "input-not-declared")

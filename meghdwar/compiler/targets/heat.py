@@ -553,3 +553,6 @@ ROWS: Rows = {
     Placement: Row(placement),
     ServerScaling: Row(scaling.group, scaling.group_attribute),
 }
+
+SENLIN_ROWS: Rows = {**ROWS, ServerScaling: Row(scaling.cluster, scaling.cluster_attribute)}
+"""The same where the cluster manager scales what asks for it."""

@@ -80,6 +80,15 @@ def test_color_only_when_asked() -> None:
     assert "\x1b[1;31merror MDW205\x1b[0m" in render.text([FIRST], SOURCES, color=True)
 
 
+def test_files_are_named_as_people_find_them() -> None:
+    diagnostics, sources = render.relocated([FIRST], SOURCES, lambda file: f"here/{file}")
+    assert render.text(diagnostics, sources) == render.text([FIRST], SOURCES).replace(
+        "f.yaml:", "here/f.yaml:"
+    ).replace("dir/g h", "here/dir/g h")
+    elsewhere = [Diagnostic(LOOSE, Span("packaged.yaml"), "m")]
+    assert render.relocated(elsewhere, SOURCES, str.upper)[0] == elsewhere
+
+
 def test_summary() -> None:
     assert render.summary([FIRST, FIRST, SECOND]) == "1 error, 1 warning"
     assert render.summary([]) == ""

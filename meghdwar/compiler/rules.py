@@ -21,6 +21,16 @@ BAD_ALIAS = Rule("MDW007", "bad-alias")
 TOO_MUCH = Rule("MDW008", "too-much")
 BAD_ENCODING = Rule("MDW009", "bad-encoding")
 BAD_MERGE = Rule("MDW010", "bad-merge")
+CANNOT_READ = Rule("MDW011", "cannot-read-file")
+BAD_ARCHIVE = Rule("MDW012", "bad-archive")
+UNSAFE_NAME = Rule("MDW013", "unsafe-entry-name")
+DUPLICATE_ENTRY = Rule("MDW014", "duplicate-entry")
+ENCRYPTED_ENTRY = Rule("MDW015", "encrypted-entry")
+SPECIAL_ENTRY = Rule("MDW016", "special-entry")
+ARCHIVE_TOO_LARGE = Rule("MDW017", "archive-too-large")
+BAD_META = Rule("MDW018", "bad-tosca-meta")
+NO_ENTRY = Rule("MDW019", "no-entry-definitions")
+AMBIGUOUS_ENTRY = Rule("MDW020", "ambiguous-entry")
 
 # 050-099 imports
 IMPORT_NOT_FOUND = Rule("MDW050", "import-not-found")
@@ -146,6 +156,7 @@ UNKNOWN_ATTRIBUTE = Rule("MDW455", "attribute-not-in-stack")
 OUTPUT_LEFT_OUT = Rule("MDW456", "output-left-out", WARNING)
 FIXED_INPUT = Rule("MDW457", "input-fixed", Severity.NOTE)
 ADDRESS_SHARED = Rule("MDW458", "address-shared", WARNING)
+NOT_IN_A_CLUSTER = Rule("MDW459", "not-in-a-cluster")
 
 # 500-549 Senlin and targets
 SPEC_UNKNOWN_KEY = Rule("MDW500", "unknown-specification-key")
@@ -171,6 +182,10 @@ NOT_ALIKE = Rule("MDW524", "gateways-not-alike")
 ZONES_DROPPED = Rule("MDW525", "zones-dropped", WARNING)
 
 # 550-599 HOT and its limits
+TEMPLATE_TOO_LARGE = Rule("MDW550", "template-too-large", WARNING)
+TOO_MANY_RESOURCES = Rule("MDW551", "too-many-resources", WARNING)
+NESTED_TOO_DEEP = Rule("MDW552", "nested-too-deep", WARNING)
+REQUEST_TOO_LARGE = Rule("MDW553", "request-too-large", WARNING)
 
 # 600-649 inputs from outside
 INPUT_NOT_DECLARED = Rule("MDW600", "input-not-declared")

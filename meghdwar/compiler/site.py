@@ -10,7 +10,7 @@ from meghdwar.model import Cloudlet, Cluster, ClusterPolicy, Element, Gateway, M
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Gateways, clusters and cloudlets by name; `cluster_of` a gateway, `keeper` of a state, `policies` of a cluster."""
+    """Elements by name; the cluster of a gateway, the keeper of a state, the policies of a cluster."""
 
     gateways: Mapping[str, Gateway]
     clusters: Mapping[str, Cluster]

@@ -252,8 +252,8 @@ def state_owners(edge: Edge) -> Iterator[Diagnostic]:
                     ((edge.requirement(other, "state", mount.state), "the first one"),),
                 )
             owners.setdefault(mount.state, cloudlet.name)
-    state: Volume | StateFiles
-    for state in (*edge.site.volumes.values(), *edge.site.files.values()):
+    states: list[Volume | StateFiles] = [*edge.site.volumes.values(), *edge.site.files.values()]
+    for state in states:
         if state.name not in owners:
             yield Diagnostic(
                 rules.STATE_OF_NOBODY,

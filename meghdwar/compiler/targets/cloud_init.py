@@ -12,8 +12,8 @@ PARAMETERS: Mapping[str, str] = {"lxd": CERTIFICATE, "kvm": AUTHORITY}
 """The parameter with which each hypervisor knows the driver."""
 
 DESCRIPTIONS: Mapping[str, str] = {
-    CERTIFICATE: "The driver's client certificate (PEM, the public part only): whoever shows it may use the gateways.",
-    AUTHORITY: "The certificate of the authority (PEM) that vouches for the driver: whom it vouches for may use the gateways.",
+    CERTIFICATE: "The driver's client certificate (PEM, the public part only): who shows it may use the gateways.",
+    AUTHORITY: "The certificate of the authority (PEM) whose clients may use the gateways.",
 }
 _SETTINGS: Mapping[str, Mapping[str, object]] = {
     "lxd": {"certificate": CERTIFICATE.upper(), "port": 8443, "pool": "btrfs"},
@@ -26,9 +26,9 @@ def script(hypervisor: str) -> str:
     import yaml
     from jinja2 import Environment, StrictUndefined
 
-    from meghdwar.resources import files
+    from meghdwar.resources import templates
 
-    source = files("meghdwar.templates").joinpath("cloud-init", f"{hypervisor}.yaml.j2").read_text(encoding="utf-8")
+    source = templates().joinpath("cloud-init", f"{hypervisor}.yaml.j2").read_text(encoding="utf-8")
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701
     text = environment.from_string(source).render(_SETTINGS[hypervisor])
     document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe one

@@ -11,7 +11,7 @@ from math import ceil
 from meghdwar.compiler import rules
 from meghdwar.compiler.targets import choices, scaling
 from meghdwar.compiler.targets.build import GIB, Build, Row, Rows
-from meghdwar.compiler.targets.hot import Data
+from meghdwar.compiler.targets.hot import Data, protect
 from meghdwar.diagnostics import Diagnostic
 from meghdwar.model import (
     Attachment,
@@ -42,7 +42,7 @@ def server(element: Server, build: Build) -> Iterator[Diagnostic]:
         "key_name": build.value(element.key_name),
         "availability_zone": build.value(element.zone),
         "networks": [*networks(element, build)] or None,
-        "metadata": {**watched(element, build), **fields(element.metadata, build)} or None,
+        "metadata": protect({**scaling.mark(build), **fields(element.metadata, build)}) or None,
         "scheduler_hints": hints(element, build),
         "block_device_mapping_v2": boot_devices(element, build),
         "user_data_format": "SOFTWARE_CONFIG" if software else "RAW" if element.user_data is not None else None,
@@ -95,11 +95,6 @@ def boot_devices(element: Server, build: Build) -> Data:
     return [{"volume_id": build.reference(element.boot_volume), "boot_index": 0, "delete_on_termination": False}]
 
 
-def watched(element: Server, build: Build) -> dict[str, Data]:
-    """What the readings of a scaled server are found by."""
-    return scaling.mark(build)
-
-
 def server_attribute(element: Server, path: Path, build: Build) -> Data:
     here = build.names[element.name]
     match path:
@@ -136,7 +131,7 @@ def block_storage(element: BlockStorage, build: Build) -> Iterable[Diagnostic]:
         "snapshot_id": build.value(element.snapshot),
         "image": build.value(element.image),
         "volume_type": build.value(element.volume_type),
-        "metadata": fields(element.metadata, build) or None,
+        "metadata": build.value(element.metadata) or None,
     }
     if properties["size"] is None and element.snapshot is None:
         properties["size"] = 1
@@ -196,7 +191,7 @@ def object_storage(element: ObjectStorage, build: Build) -> Iterable[Diagnostic]
     headers: dict[str, Data] = {"Quota-Bytes": str(size)} if size is not None else {}
     properties: dict[str, Data] = {
         "name": build.value(element.container),
-        "X-Container-Meta": {**headers, **fields(element.metadata, build)} or None,
+        "X-Container-Meta": protect({**headers, **fields(element.metadata, build)}) or None,
     }
     name = element.name
     build.stack.resource(build.names[name], "OS::Swift::Container", properties, element.origin, f"the container {name}")
@@ -217,17 +212,18 @@ def object_storage_attribute(element: ObjectStorage, path: Path, build: Build) -
 def network(element: Network, build: Build) -> Iterable[Diagnostic]:
     if element.existing is not None:
         return ()
-    provided = element.network_type is not None or element.physical_network is not None
-    properties: dict[str, Data] = {"name": build.value(element.label)}
-    if provided:
-        properties["network_type"] = build.value(element.network_type if element.network_type is not None else "flat")
-        properties["physical_network"] = build.value(element.physical_network)
-        properties["segmentation_id"] = build.value(element.segmentation_id)
-    elif element.mtu is not None:
-        properties["value_specs"] = {"mtu": build.value(element.mtu)}
+    specs = {
+        "provider:network_type": build.value(element.network_type),
+        "provider:physical_network": build.value(element.physical_network),
+        "provider:segmentation_id": build.value(element.segmentation_id),
+        "mtu": build.value(element.mtu),
+    }
+    properties: dict[str, Data] = {
+        "name": build.value(element.label),
+        "value_specs": {key: value for key, value in specs.items() if value is not None} or None,
+    }
     here, name = build.names[element.name], element.name
-    type_ = "OS::Neutron::ProviderNet" if provided else "OS::Neutron::Net"
-    build.stack.resource(here, type_, properties, element.origin, f"the network {name}")
+    build.stack.resource(here, "OS::Neutron::Net", properties, element.origin, f"the network {name}")
     if element.cidr is not None:
         build.stack.resource(
             build.part(name, "subnet"),
@@ -298,8 +294,8 @@ def network_attribute(element: Network, path: Path, build: Build) -> Data:
                 if element.existing is not None
                 else {"get_attr": [build.names[element.name], "name"]}
             )
-        case ("segmentation_id",) if element.existing is None and element.network_type is not None:
-            return {"get_attr": [build.names[element.name], "segmentation_id"]}
+        case ("segmentation_id",):
+            return build.value(element.segmentation_id)
     return None
 
 
@@ -417,7 +413,7 @@ def load_balancer(element: LoadBalancer, build: Build) -> Iterable[Diagnostic]:
     stack.resource(
         here,
         "OS::Octavia::LoadBalancer",
-        {"vip_network": balancer_network(element, build)},
+        {"vip_subnet": balancer_subnet(element, build)},
         origin,
         f"the load balancer {name}",
     )
@@ -442,15 +438,18 @@ def load_balancer(element: LoadBalancer, build: Build) -> Iterable[Diagnostic]:
     return ()
 
 
-def balancer_network(element: LoadBalancer, build: Build) -> Data:
-    """Its own network, else the one of the first server behind it."""
-    if element.network is not None:
-        return build.reference(element.network)
-    for name in element.members:
-        for port_ in build.wiring.ports.get(name, ()):
-            if port_.network is not None:
-                return build.reference(port_.network)
-    return private_network(build)
+def balancer_subnet(element: LoadBalancer, build: Build) -> Data:
+    """The subnet of its own network, else that of the first server behind it, else one that is asked for."""
+    ports = (port_.network for name in element.members for port_ in build.wiring.ports.get(name, ()))
+    name = element.network or next((name for name in ports if name is not None), None)
+    network_ = build.elements.get(name or "")
+    if isinstance(network_, Network) and network_.existing is None and network_.cidr is not None:
+        return {"get_resource": build.part(network_.name, "subnet")}
+    return build.parameter(
+        f"{element.name}_subnet",
+        description=f"The subnet for the address of {element.name}.",
+        constraints=[{"custom_constraint": "neutron.subnet"}],
+    )
 
 
 def member(element: LoadBalancer, behind: Server, build: Build) -> None:
@@ -508,7 +507,7 @@ def software(element: Software, build: Build) -> Iterable[Diagnostic]:
         {
             "config": {"get_resource": config},
             "server": build.reference(element.server),
-            "input_values": fields(element.inputs, build) or None,
+            "input_values": build.value(element.inputs) or None,
             "actions": ["DELETE"] if leaving else None,
         },
         element.origin,
@@ -554,3 +553,6 @@ ROWS: Rows = {
     Placement: Row(placement),
     ServerScaling: Row(scaling.group, scaling.group_attribute),
 }
+
+SENLIN_ROWS: Rows = {**ROWS, ServerScaling: Row(scaling.cluster, scaling.cluster_attribute)}
+"""The same where the cluster manager scales what asks for it."""

@@ -363,7 +363,9 @@ _TRAPS = frozenset(
 
 
 def emit(data: Data) -> str:
-    """YAML that reads back the same with YAML 1.1 and 1.2: block style, entries in their order, no anchors."""
+    """YAML that reads back the same with YAML 1.1 and 1.2: block style, entries in their order, no anchors.
+
+    Only a function call that fits is written on one line: {get_param: flavor}."""
     from io import StringIO
 
     import yaml
@@ -372,8 +374,10 @@ def emit(data: Data) -> str:
     emitter = getattr(yaml, "CDumper", yaml.Dumper)(stream, allow_unicode=True, width=1 << 30)
     events: dict[str, yaml.Event] = {}  # equal texts share one event: most of a big stack is repetition
     map_start = yaml.MappingStartEvent(None, None, True, flow_style=False)
+    flow_map_start = yaml.MappingStartEvent(None, None, True, flow_style=True)
     map_end = yaml.MappingEndEvent()
     list_start = yaml.SequenceStartEvent(None, None, True, flow_style=False)
+    flow_list_start = yaml.SequenceStartEvent(None, None, True, flow_style=True)
     list_end = yaml.SequenceEndEvent()
     write = emitter.emit
 
@@ -388,10 +392,17 @@ def emit(data: Data) -> str:
         if isinstance(item, str):
             write(text(item))
         elif isinstance(item, Mapping):
-            write(map_start)
+            brief = len(item) == 1 and _is_brief(item)
+            write(flow_map_start if brief else map_start)
             for key, entry in item.items():
                 write(text(key))
-                walk(entry)
+                if brief and isinstance(entry, list | tuple):
+                    write(flow_list_start)
+                    for part in entry:
+                        walk(part)
+                    write(list_end)
+                else:
+                    walk(entry)
             write(map_end)
         elif isinstance(item, list | tuple):
             write(list_start)
@@ -407,6 +418,17 @@ def emit(data: Data) -> str:
     write(yaml.DocumentEndEvent(explicit=False))
     write(yaml.StreamEndEvent())
     return stream.getvalue()
+
+
+def _is_brief(item: Mapping[str, Data]) -> bool:
+    """A function call without anything deeper in it stands on one line, as people write it."""
+    key, entry = next(iter(item.items()))
+    if key not in FUNCTIONS:
+        return False
+    parts = entry if isinstance(entry, list | tuple) else (entry,)
+    return not any(
+        isinstance(part, Mapping | list | tuple) or (isinstance(part, str) and "\n" in part) for part in parts
+    )
 
 
 _Scalar: TypeAlias = bool | int | float | None

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release of Heat. `senlin`: its OS::Senlin types make something. `cluster_policies`: it binds the policies that a
-    cluster names. `node`: it makes a node without losing it. `keeps_policies`: policies outlive their stack."""
+    """A release of Heat.
+
+    `senlin`: its OS::Senlin types make something. `cluster_policies`: it binds the policies that a cluster
+    names. `node`: it makes a node without losing it. `keeps_policies`: policies outlive their stack.
+    """
 
     name: str
     heat: int
@@ -26,7 +29,7 @@ class Release:
 PLUGIN = "plugin"
 DEFAULT = "2024.1"
 
-# From 2024.2 on the OS::Senlin types are stubs: any properties pass, nothing is made, and the stack says CREATE_COMPLETE.
+# From 2024.2 on the OS::Senlin types are stubs: any properties pass, nothing is made, and the stack is CREATE_COMPLETE.
 RELEASES: Mapping[str, Release] = {
     release.name: release
     for release in (

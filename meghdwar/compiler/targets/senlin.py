@@ -1,0 +1,353 @@
+"""The edge as Senlin has it: a cluster for the application, a node with a profile of its own for each gateway.
+
+What a release of Heat cannot do is left to the driver and stands in the plan; see releases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+
+from meghdwar.bundle import Plan
+from meghdwar.compiler import rules
+from meghdwar.compiler.targets import edge as edges
+from meghdwar.compiler.targets import senlin_specs as specs
+from meghdwar.compiler.targets import static
+from meghdwar.compiler.targets.build import Build, Row, Rows, build
+from meghdwar.compiler.targets.edge import Edge
+from meghdwar.compiler.targets.heat import ROWS as STANDARD
+from meghdwar.compiler.targets.hot import Data, Stack
+from meghdwar.compiler.targets.releases import RELEASES
+from meghdwar.diagnostics import Diagnostic, Span
+from meghdwar.model import Application, Cloudlet, Cluster, ClusterPolicy, Gateway, Receiver, ServerScaling, Volume
+
+VERSION = "2018-08-31"
+
+
+def senlin(application: Application, heat: str) -> tuple[Stack, Plan, list[Diagnostic]]:
+    """The stack, what is left for the driver, and what Senlin would refuse."""
+    release = RELEASES[heat]
+    edge = Edge.of(application, "senlin", release, knows_servers=release.node)
+    problems = [*_without_senlin(edge), *check(edge)]
+    stack, diagnostics = build(application, {**STANDARD, **rows(edge)}, heat)
+    return stack, edge.plan(), [*problems, *diagnostics]
+
+
+def rows(edge: Edge) -> Rows:
+    return {
+        Gateway: Row(partial(add_gateway, edge), partial(attribute, edge), partial(reference, edge)),
+        Cluster: Row(partial(add_cluster, edge)),
+        ClusterPolicy: Row(partial(add_policy, edge)),
+        Receiver: Row(partial(add_receiver, edge)),
+        Cloudlet: Row(partial(edges.add_cloudlet, edge), partial(edges.cloudlet_attribute, edge)),
+        Volume: Row(partial(edges.add_volume, edge)),
+    }
+
+
+# what Senlin would refuse
+def _without_senlin(edge: Edge) -> Iterator[Diagnostic]:
+    clustered = [scaling.origin for scaling in edge.application.each(ServerScaling) if scaling.clustered]
+    places = [*(cluster.origin for cluster in edge.site.clusters.values()), *clustered]
+    if places and not edge.release.senlin:
+        yield Diagnostic(
+            rules.HEAT_WITHOUT_SENLIN,
+            places[0],
+            f"{edge.release.title} makes nothing of a cluster: its OS::Senlin types are empty shells",
+            "use --target static, or install Meghdwar's plug-in into that Heat and say --heat plugin",
+        )
+
+
+def profile_type(edge: Edge, cluster: Cluster) -> str:
+    """Senlin wants one type of profile in a cluster: servers, or stacks when a gateway stands already."""
+    return specs.SERVER if edge.site.is_built(cluster) else specs.STACK
+
+
+def type_of(policy: ClusterPolicy) -> str:
+    return f"senlin.policy.{policy.kind}-{policy.version}"
+
+
+def check(edge: Edge) -> Iterator[Diagnostic]:
+    """Every policy by itself, then the policies of each cluster together."""
+    for name, cluster in edge.site.clusters.items():
+        policies = edge.site.policies.get(name, ())
+        bound = [specs.Bound(p.name, type_of(p), p.settings, p.origin, partial(place, p)) for p in policies]
+        for policy in bound:
+            yield from specs.check(policy.kind_version, policy.spec, policy.place)
+        yield from specs.check_cluster(name, profile_type(edge, cluster), bound)
+        if max(cluster.maximum, len(cluster.gateways)) > specs.NODES_MAX:
+            yield Diagnostic(
+                rules.TOO_MANY_NODES,
+                cluster.origin,
+                f"{name!r} may have {max(cluster.maximum, len(cluster.gateways))} nodes; a stock Senlin takes "
+                f"{specs.NODES_MAX}",
+                "make several clusters, or have max_nodes_per_cluster raised in senlin.conf",
+            )
+        for policy_ in policies:
+            yield from _in_vain(edge, cluster, policy_)
+
+
+def place(policy: ClusterPolicy, path: specs.Path) -> Span:
+    """Where a part of a policy was written, or what is round it."""
+    for end in range(len(path), -1, -1):
+        if path[:end] in policy.places:
+            return policy.places[path[:end]]
+    return policy.origin
+
+
+def _in_vain(edge: Edge, cluster: Cluster, policy: ClusterPolicy) -> Iterator[Diagnostic]:
+    """Policies that Senlin takes and that do nothing."""
+    standing = [gateway.name for gateway in edge.site.members(cluster) if gateway.stands]
+    if policy.kind in ("zone_placement", "region_placement"):
+        what = policy.kind.partition("_")[0]
+        yield Diagnostic(
+            rules.PLACES_NOTHING,
+            policy.origin,
+            f"{policy.name!r} places nothing: Senlin writes down the {what} of a new node, and nothing reads it",
+            "a gateway is where its zone says; for members that are added use meghdwar.policies.Affinity",
+        )
+    if policy.kind == "health" and standing:
+        yield Diagnostic(
+            rules.WATCHES_NOTHING,
+            policy.origin,
+            f"{policy.name!r} cannot notice that {standing[0]!r} is dead: Senlin sees only its record",
+            "the driver watches the gateways that stand already",
+        )
+    growing = policy.kind == "scaling" and policy.settings.get("event") == "CLUSTER_SCALE_OUT"
+    if growing and len(standing) == len(cluster.gateways):
+        yield Diagnostic(
+            rules.NOTHING_TO_GROW,
+            policy.origin,
+            f"{policy.name!r} cannot make {cluster.name!r} grow: all its gateways stand already, and no machine "
+            "can be made like them",
+            "take the policy out, or add a gateway that the stack builds",
+        )
+
+
+# gateways
+def add_gateway(edge: Edge, gateway: Gateway, build: Build) -> Iterable[Diagnostic]:
+    """A profile that pins the gateway to its zone, and a node of the cluster, by the stack or by the driver."""
+    cluster = edge.site.cluster_of.get(gateway.name)
+    if cluster is None:
+        return static.add_gateway(edge, gateway, build)
+    stack, name = build.stack, build.names[gateway.name]
+    kind = profile_type(edge, cluster)
+    spec = server_profile(edge, gateway, build) if kind == specs.SERVER else stack_profile(edge, gateway, build)
+    profile = stack.resource(
+        build.part(gateway.name, "profile"),
+        "OS::Senlin::Profile",
+        {"type": kind, "properties": spec},
+        gateway.origin,
+        f"how {gateway.name} is made: nodes of one cluster that differ need a profile each",
+    )
+    edge.became(gateway.name, profile=profile)
+    if not edge.release.node:
+        edge.left(
+            "create-node",
+            "created",
+            profile,
+            f"{edge.release.title} loses the nodes that it makes",
+            gateway=gateway.name,
+            cluster=build.names[cluster.name],
+        )
+        return ()
+    stack.resource(
+        name,
+        "OS::Senlin::Node",
+        {
+            "name": gateway.name,
+            "profile": {"get_resource": profile},
+            "cluster": {"get_resource": build.names[cluster.name]},
+        },
+        gateway.origin,
+        f"a gateway of {cluster.name}",
+    )
+    edge.became(gateway.name, node=name)
+    return ()
+
+
+def server_profile(edge: Edge, gateway: Gateway, build: Build) -> Data:
+    """The specification of os.nova.server: without a name, so that the server takes the node's."""
+    spec = edges.server_properties(edge, gateway, build)
+    return {key: spec[key] for key in sorted(spec.keys() - {"name", "user_data_format"}) if spec[key] is not None}
+
+
+def reference(edge: Edge, gateway: Gateway, build: Build) -> Data:
+    """The server of a gateway; of one that stands, its endpoint."""
+    if gateway.name not in edge.site.cluster_of:
+        return static.reference(gateway, build)
+    if gateway.stands:
+        return build.value(gateway.endpoint)
+    return {"get_attr": [build.names[gateway.name], "details", "id"]} if edge.release.node else None
+
+
+def attribute(edge: Edge, gateway: Gateway, path: tuple[str | int, ...], build: Build) -> Data:
+    if gateway.name not in edge.site.cluster_of or gateway.stands:
+        return static.attribute(edge, gateway, path, build)
+    if not edge.release.node or not edge.site.is_built(edge.site.cluster_of[gateway.name]):
+        return None
+    if path == ("id",):
+        return reference(edge, gateway, build)
+    details: Data = {"get_attr": [build.names[gateway.name], "details", "addresses"]}
+    first = "coalesce($.data.found, dict()).values().flatten().select($.addr).first('')"
+    return {"yaql": {"expression": first, "data": {"found": details}}} if path == ("address",) else None
+
+
+# gateways of a cluster in which one stands already
+def stack_profile(edge: Edge, gateway: Gateway, build: Build) -> Data:
+    """The specification of os.heat.stack. Its template comes as a parameter, because Heat would resolve the functions
+    of a template that stands in the resource itself."""
+    if gateway.stands:
+        given: dict[str, Data] = {"endpoint": build.value(gateway.endpoint)}
+        template = standing_template()
+    else:
+        server = edges.server_properties(edge, gateway, build)
+        given = {key: server[key] for key in server if server[key] is not None and key != "user_data_format"}
+        template = built_template(given)
+    return {
+        "template": _template_parameter(build, "standing" if gateway.stands else "built", template),
+        "parameters": given,
+        "disable_rollback": True,
+    }
+
+
+def _template_parameter(build: Build, kind: str, template: dict[str, Data]) -> Data:
+    """The parameter whose default is this template; gateways of one shape share it."""
+    number = 1
+    while True:
+        name = f"{kind}_gateway_template" + (f"_{number}" if number > 1 else "")
+        known = build.stack.parameters.get(name)
+        if known is None:
+            description = f"The stack of a gateway that {'stands already' if kind == 'standing' else 'is built'}."
+            return build.stack.parameter(name, "json", default=template, description=description)
+        if known.get("default") == template:
+            return {"get_param": name}
+        number += 1
+
+
+def standing_template() -> dict[str, Data]:
+    """A gateway that stands is a record of its endpoint: Senlin counts it as a member."""
+    return {
+        "heat_template_version": VERSION,
+        "parameters": {"endpoint": {"type": "string"}},
+        "resources": {
+            "gateway": {"type": "OS::Heat::Value", "properties": {"type": "string", "value": {"get_param": "endpoint"}}}
+        },
+        "outputs": {"endpoint": {"value": {"get_attr": ["gateway", "value"]}}},
+    }
+
+
+def built_template(given: Mapping[str, Data]) -> dict[str, Data]:
+    """A gateway that is built is a server; the template asks for what the gateway says and no more."""
+    kinds = {"networks": "json", "metadata": "json"}
+    return {
+        "heat_template_version": VERSION,
+        "parameters": {key: {"type": kinds.get(key, "string")} for key in given},
+        "resources": {
+            "gateway": {
+                "type": "OS::Nova::Server",
+                "properties": {**{key: {"get_param": key} for key in given}, "user_data_format": "RAW"},
+            }
+        },
+        "outputs": {
+            "server": {"value": {"get_resource": "gateway"}},
+            "address": {"value": {"get_attr": ["gateway", "first_address"]}},
+        },
+    }
+
+
+# clusters
+def add_cluster(edge: Edge, cluster: Cluster, build: Build) -> Iterable[Diagnostic]:
+    """The cluster begins empty, so that its policies are bound before its gateways come.
+
+    It is deleted before the profiles, which Senlin refuses to delete while a node has them.
+    """
+    members = edge.site.members(cluster)
+    if not members:
+        return ()
+    pattern = next((gateway for gateway in members if not gateway.stands), members[0])
+    policies: list[Data] = []
+    if edge.release.cluster_policies:
+        for policy in edge.site.policies.get(cluster.name, ()):
+            policies.append({"policy": {"get_resource": build.names[policy.name]}, "enabled": policy.enabled})
+    profiles = [edge.made[gateway.name]["profile"] for gateway in members]
+    name = build.stack.resource(
+        build.names[cluster.name],
+        "OS::Senlin::Cluster",
+        {
+            "name": cluster.name,
+            "profile": {"get_resource": edge.made[pattern.name]["profile"]},
+            "desired_capacity": 0,
+            "min_size": 0,
+            "max_size": cluster.maximum,
+            "timeout": cluster.timeout_s,
+            "policies": policies or None,
+            "metadata": {key: build.value(value) for key, value in cluster.metadata.items()} or None,
+        },
+        cluster.origin,
+        f"the gateways of {edge.application.name}; members that are added are made like {pattern.name}",
+        depends_on=[profile for profile in profiles if profile != edge.made[pattern.name]["profile"]],
+    )
+    edge.became(cluster.name, cluster=name)
+    if cluster.minimum > 0:
+        edge.left(
+            "set-limits",
+            "created",
+            name,
+            "a cluster that begins empty cannot have a lower limit before its gateways are there",
+            min_size=cluster.minimum,
+        )
+    if edge.release.node and edge.site.is_built(cluster):
+        edges.add_servers(edge, cluster, build)
+    return ()
+
+
+def add_policy(edge: Edge, policy: ClusterPolicy, build: Build) -> Iterable[Diagnostic]:
+    name = build.stack.resource(
+        build.names[policy.name],
+        "OS::Senlin::Policy",
+        {"type": type_of(policy), "properties": build.value(policy.settings)},
+        policy.origin,
+        f"a {policy.kind} policy of {policy.cluster}",
+    )
+    edge.became(policy.name, policy=name)
+    cluster = build.names[policy.cluster]
+    if not edge.release.cluster_policies:
+        edge.left(
+            "bind-policy",
+            "created",
+            name,
+            f"{edge.release.title} fails when a cluster names policies",
+            cluster=cluster,
+            enabled=policy.enabled,
+        )
+    if edge.release.keeps_policies:
+        edge.left(
+            "delete-policy", "deleted", name, f"{edge.release.title} forgets policies when it deletes their stack"
+        )
+    return ()
+
+
+ACTIONS: Mapping[str, str] = {"grow": "CLUSTER_SCALE_OUT", "shrink": "CLUSTER_SCALE_IN"}
+
+
+def add_receiver(edge: Edge, receiver: Receiver, build: Build) -> Iterable[Diagnostic]:
+    """A webhook. Without a count the policy says by how much; with one the policy is not asked."""
+    name = build.stack.resource(
+        build.names[receiver.name],
+        "OS::Senlin::Receiver",
+        {
+            "cluster": {"get_resource": build.names[receiver.cluster]},
+            "action": ACTIONS[receiver.action],
+            "type": "webhook",
+            "params": {"count": receiver.count} if receiver.count != 1 else None,
+        },
+        receiver.origin,
+        f"a call to it makes {receiver.cluster} {receiver.action}",
+    )
+    edge.became(receiver.name, receiver=name)
+    build.stack.output(
+        f"{receiver.name}_channel",
+        {"get_attr": [name, "channel"]},
+        f"A POST to its alarm_url makes {receiver.cluster} {receiver.action}.",
+    )
+    return ()

@@ -173,7 +173,7 @@ def scalar(name: str, text: str) -> object:
     from meghdwar.compiler import source
 
     node, problems = source.read(text, f"--input {name}")
-    return text if node is None or problems else node.data()
+    return text if node is None or problems else node  # a node keeps 1.10 as it is written
 
 
 # what it says

@@ -1,1 +1,150 @@
-"""TOSCA in, a bundle out: read -> check -> lower -> emit."""
+"""TOSCA in, a bundle out: read -> check -> build -> lower -> emit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from meghdwar.compiler import build, inputs, rules
+from meghdwar.compiler.check import check
+from meghdwar.compiler.documents import load
+from meghdwar.compiler.location import Location, open_location
+from meghdwar.diagnostics import Diagnostic, Span
+
+if TYPE_CHECKING:
+    from meghdwar.bundle import Bundle, Plan
+    from meghdwar.compiler.targets.hot import Stack
+    from meghdwar.compiler.topology import Topology
+    from meghdwar.model import Application
+
+NO_INPUTS: Mapping[str, object] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a descriptor. `sources` are the texts of the files read, by the names that diagnostics use."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    sources: Mapping[str, str] = field(default_factory=dict)
+    topology: Topology | None = None
+    application: Application | None = None
+    bundle: Bundle | None = None
+
+    @property
+    def failed(self) -> bool:
+        return any(item.is_error for item in self.diagnostics)
+
+
+def check_file(path: str, *, inputs: Mapping[str, object] = NO_INPUTS, skip_unmapped: bool = False) -> Result:
+    """What is wrong with a descriptor, in a folder or a package. What cannot become a stack is only warned of."""
+    from meghdwar.compiler.lower import SAID_OF_STACKS
+
+    found = open_location(path)
+    if isinstance(found, list):
+        return Result(tuple(found))
+    location, result = found[0], _understood(*found, inputs, skip_unmapped)
+    mild = [item.as_warning() if item.rule.code in SAID_OF_STACKS else item for item in result.diagnostics]
+    return _shown(replace(result, diagnostics=tuple(mild)), location)
+
+
+def compile_file(
+    path: str,
+    *,
+    target: str = "senlin",
+    heat: str = "2024.1",
+    inputs: Mapping[str, object] = NO_INPUTS,
+    skip_unmapped: bool = False,
+) -> Result:
+    """The bundle of a descriptor, or what stands in its way. Reads the files beside it and nothing else.
+
+    `inputs` are values for the template's inputs; `heat` is a release that `targets.releases` lists. The same
+    descriptor and inputs give the same bytes.
+    """
+    found = open_location(path)
+    if isinstance(found, list):
+        return Result(tuple(found))
+    location, result = found[0], _understood(*found, inputs, skip_unmapped)
+    if not result.failed and result.application is None:
+        help_ = "use --check for files that only define types"
+        span = Span(found[1])
+        missing = Diagnostic(rules.NO_SERVICE_TEMPLATE, span, "cannot make a stack of this: it has no topology template", help_)
+        result = replace(result, diagnostics=(*result.diagnostics, missing))
+    elif not result.failed and result.application is not None:
+        result = _emitted(result, result.application, location, target, heat)
+    return _shown(result, location)
+
+
+def _understood(location: Location, entry: str, given: Mapping[str, object], skip_unmapped: bool) -> Result:
+    """As far as the model, without a thought of where it will run."""
+    documents, texts, problems = load(location, entry)
+    service, diagnostics = check(documents, location, problems)
+    result = Result((), texts)
+    if service is None:
+        return replace(result, diagnostics=tuple(diagnostics))
+    values, wrong = inputs.given(service, given)
+    diagnostics += wrong
+    if any(item.is_error for item in diagnostics):
+        return replace(result, diagnostics=tuple(diagnostics))
+    from meghdwar.compiler.lower import lower
+
+    topology, unclear = build.build(service, values)
+    application, unmapped = lower(topology, skip_unmapped=skip_unmapped)
+    return replace(result, diagnostics=(*diagnostics, *unclear, *unmapped), topology=topology, application=application)
+
+
+def _emitted(result: Result, application: Application, location: Location, target: str, heat: str) -> Result:
+    from meghdwar.compiler.targets import limits
+    from meghdwar.compiler.targets import target as target_of
+
+    stack, plan, problems = target_of(target)(application, heat)
+    if any(item.is_error for item in problems):
+        return replace(result, diagnostics=(*result.diagnostics, *problems))
+    bundle = _bundle(result, stack, plan, location)
+    texts = {name: data.decode("utf-8", "replace") for name, data in bundle.files.items() if name != bundle.environment}
+    beyond = limits.check(stack, texts, application.origin)
+    return replace(result, diagnostics=(*result.diagnostics, *problems, *beyond), bundle=bundle)
+
+
+def _bundle(result: Result, stack: Stack, plan: Plan, location: Location) -> Bundle:
+    from meghdwar import bundle
+    from meghdwar.compiler.targets import hot
+
+    assert result.topology is not None  # noqa: S101 - an application came of it
+    name = stack.name
+    templates = {f"{name}.hot.yaml": hot.emit(stack.data())}
+    scripts: dict[str, bytes] = {}
+    explanations = []
+    waiting = [("", stack)]
+    while waiting:
+        prefix, here = waiting.pop(0)
+        explanations += [(prefix + made, span, why) for made, (span, why) in here.origins.items()]
+        for file, path in here.files.items():
+            content = location.read(path)
+            if content is not None:  # one that is not there was warned of
+                scripts[file] = content
+        for file, inner in here.nested.items():
+            templates[file] = hot.emit(inner.data())
+            waiting.append((f"{file}: ", inner))
+    names = hot.parameter_names(result.topology.inputs)
+    parameters = {names[key]: hot.plain(value) for key, value in result.topology.given.items()}
+    shown = tuple((made, replace(span, file=location.shown(span.file)), why) for made, span, why in explanations)
+    return bundle.make(name, templates, plan, parameters=parameters, scripts=scripts, explanations=shown)
+
+
+def _shown(result: Result, location: Location) -> Result:
+    """The result with files named as the user can open them, in the order of the files, once each."""
+
+    def place(span: Span) -> Span:
+        return replace(span, file=location.shown(span.file))
+
+    order = {name: number for number, name in enumerate(result.sources)}
+    unique = dict.fromkeys(result.diagnostics)
+    in_order = sorted(unique, key=lambda item: (order.get(item.span.file, len(order)), item.span.line, item.span.column, item.rule.code))
+    diagnostics = tuple(
+        replace(item, span=place(item.span), related=tuple((place(span), words) for span, words in item.related))
+        for item in in_order
+    )
+    sources = dict(result.sources)
+    sources.update({location.shown(name): text for name, text in result.sources.items()})
+    return replace(result, diagnostics=diagnostics, sources=sources)

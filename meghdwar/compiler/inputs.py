@@ -39,6 +39,7 @@ def declared(name: str, schema: Schema, evaluate: Callable[[Node, Schema | None,
         secret=metadata is not None and metadata.is_map and "secret" in metadata.map and metadata.map["secret"].text == "true",
         required=required is None or required.scalar is not False,
         unit=UNITS.get(schema.base, ""),
+        entry=schema.entry.base if schema.entry is not None else "",
     )
 
 

@@ -183,7 +183,7 @@ def tell(options: Namespace, result: Result) -> None:
 
     if options.format == "text":
         if result.diagnostics:
-            sys.stderr.write(render.text(result.diagnostics, result.sources, colour=coloured(options, sys.stderr)))
+            sys.stderr.write(render.text(result.diagnostics, result.sources, color=coloured(options, sys.stderr)))
         return
     as_data = {"json": render.json, "sarif": render.sarif}[options.format]
     stream = sys.stderr if options.output == "-" or options.graph == "-" else sys.stdout

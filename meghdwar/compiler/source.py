@@ -73,7 +73,7 @@ class Node:
 
     @property
     def is_null(self) -> bool:
-        return self.form == PLAIN and _WORDS.get(cast(str, self.value), 0) is None
+        return self.form == PLAIN and _WORDS.get(self.value, 0) is None  # type: ignore[call-overload, no-any-return]
 
     @property
     def kind(self) -> str:
@@ -126,13 +126,15 @@ class Node:
         """The entry of a map; a null entry counts as absent."""
         if self.form != MAP:
             return None
-        node = cast("dict[str, Node]", self.value).get(key)
-        return None if node is None or node.is_null else node
+        node: Node | None = self.value.get(key)  # type: ignore[attr-defined]
+        if node is None or (node.form == PLAIN and _WORDS.get(node.value, 0) is None):  # type: ignore[call-overload]
+            return None
+        return node
 
     def section(self, key: str) -> dict[str, Node]:
         """The entries of a map below `key`; absent and null mean empty."""
-        node = self.get(key)
-        return node.map if node is not None else {}
+        node: Node | None = self.value.get(key) if self.form == MAP else None  # type: ignore[attr-defined]
+        return node.value if node is not None and node.form == MAP else {}  # type: ignore[return-value]
 
     # where it is
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 Number: TypeAlias = int | float
@@ -47,6 +48,7 @@ BASE: Mapping[str, str] = {
 }
 
 
+@lru_cache(maxsize=4096)
 def parse(kind: str, text: str) -> Number | None:
     """A scalar with a unit in the base unit of its kind, exact where it can be; None when it is not one.
 

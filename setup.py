@@ -28,7 +28,7 @@ setup(
     python_requires=">=3.11",
     packages=[*find_packages(include=["meghdwar", "meghdwar.*"]), "meghdwar.tosca", "meghdwar.templates"],
     package_dir={"meghdwar.tosca": "tosca", "meghdwar.templates": "templates"},
-    package_data={"meghdwar": ["py.typed"], "meghdwar.tosca": ["**/*.yaml"], "meghdwar.templates": ["**/*.j2"]},
+    package_data={"meghdwar": ["py.typed"], "meghdwar.tosca": ["**/*.yaml", "examples/scripts/*.sh"], "meghdwar.templates": ["**/*.j2"]},
     install_requires=["PyYAML>=6.0.1,<7", "jinja2>=3.1,<4"],
     extras_require={
         "lxd": LXD,

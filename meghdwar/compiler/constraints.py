@@ -228,6 +228,9 @@ def _order(*allowed: int) -> Callable[[object, object], bool | None]:
 
 
 def _outside(value: object, operand: object) -> bool | None:
+    if isinstance(value, (list, tuple)):  # a range, whose two ends have to be inside
+        answers = {_outside(item, operand) for item in value}
+        return True if True in answers else None if None in answers else False
     low, high = cast("tuple[object, object]", operand)
     below = low is not None and _order(0, 1)(value, low)
     above = high is not None and _order(-1, 0)(value, high)

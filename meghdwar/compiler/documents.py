@@ -35,7 +35,7 @@ VERSIONS: Mapping[str, tuple[str, str]] = {  # header -> (version, the library t
         header: ("1.0", "tosca_simple_profile_for_nfv_1_0_0")
         for header in ("tosca_simple_profile_for_nfv_1_0_0", "tosca_simple_profile_for_nfv_1_0", "tosca_simple_nfv_1_0_0")
     },
-    "tosca_simple_profile_for_mec_1_0_0": ("1.3", f"{_SIMPLE}1_3"),
+    "tosca_simple_profile_for_mec_1_0_0": ("1.0", "tosca_simple_profile_for_mec_1_0_0"),
     "tosca_2_0": ("2.0", ""),
 }
 

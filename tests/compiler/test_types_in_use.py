@@ -98,7 +98,10 @@ topology_template:
     db: {type: Database, properties: {name: db, port: 3306, user: u, password: p}, requirements: [{host: dbms}]}
     net: {type: tosca.nodes.network.Network, properties: {cidr: 10.0.0.0/24, network_name: net, dhcp_enabled: true}}
     port: {type: Port, properties: {order: 0}, requirements: [{link: net}, {binding: server}]}
-    outside: {type: tosca.nodes.network.FloatingIP, requirements: [{network: net}, {port: port}]}
+    outside:
+      type: tosca.nodes.network.FloatingIP
+      properties: {floating_network: public}
+      requirements: [{port: port}]
     balancer: {type: LoadBalancer, requirements: [{application: {node: app, capability: app_endpoint}}]}
     docker: {type: tosca.nodes.Container.Runtime, requirements: [{host: server}]}
     image: {type: tosca.nodes.Container.Application.Docker, requirements: [{host: docker}]}
@@ -138,8 +141,9 @@ topology_template:
 """
 
 
-def test_the_nfv_profile_in_use() -> None:
-    assert problems(Folder({"t.yaml": NFV.replace("NAME", "nfv")}), "t.yaml") == []
+@pytest.mark.parametrize("name", ["nfv", "mec"])
+def test_the_nfv_and_mec_profiles_in_use(name: str) -> None:
+    assert problems(Folder({"t.yaml": NFV.replace("NAME", name)}), "t.yaml") == []
 
 
 VNFD = """

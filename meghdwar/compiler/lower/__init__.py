@@ -93,6 +93,7 @@ def lower(topology: Topology, *, skip_unmapped: bool = False) -> tuple[Applicati
             diagnostics.append(replace(item, rule=replace(item.rule, severity=Severity.WARNING)))
         else:
             diagnostics.append(item)
+    diagnostics.extend(policies.check(elements))
     diagnostics.extend(edge_rules.check(topology, elements))
     application = Application(
         name=topology.name,
@@ -100,7 +101,7 @@ def lower(topology: Topology, *, skip_unmapped: bool = False) -> tuple[Applicati
         description=topology.description,
         inputs=tuple(replace(i, default=scope.values[name]) for name, i in topology.inputs.items()),
         elements=tuple(elements),
-        outputs=tuple(topology.outputs.values()),
+        outputs=tuple(replace(o, value=scope.value(o.value)) for o in topology.outputs.values()),
     )
     return application, diagnostics
 

@@ -122,7 +122,7 @@ def virtual_link(template: Template, scope: Scope) -> Iterator[Item]:
         start_address=at(l3, ("ip_allocation_pools", 0, "start_ip_address")),
         end_address=at(l3, ("ip_allocation_pools", 0, "end_ip_address")),
         gateway_address=at(l3, ("gateway_ip",)),
-        dhcp=at(l3, ("dhcp_enabled",)),
+        dhcp=at(l3, ("dhcp_enabled",)) is not False,
         network_type=at(l2, ("network_type",)),
         physical_network=at(l2, ("physical_network",)),
         segmentation_id=at(l2, ("segmentation_id",)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from meghdwar.compiler import rules
 from meghdwar.compiler.known import number
@@ -11,7 +11,7 @@ from meghdwar.compiler.lower.scope import Item, Scope
 from meghdwar.compiler.lower.standard import read
 from meghdwar.compiler.topology import Policy, Trigger
 from meghdwar.diagnostics import Diagnostic
-from meghdwar.model import Alarm, Placement, ServerScaling, Value
+from meghdwar.model import Alarm, Element, Placement, ServerScaling, Value
 
 
 # placement
@@ -92,6 +92,22 @@ def _scaling(policy: Policy, scope: Scope, *, clustered: bool) -> Iterator[Item]
         alarms=tuple(_alarms_of(policy, scope)),
         clustered=clustered,
     )
+
+
+def check(elements: Iterable[Element]) -> Iterator[Diagnostic]:
+    """Two policies cannot both say how many of a server there are."""
+    first: dict[str, ServerScaling] = {}
+    for element in (e for e in elements if isinstance(e, ServerScaling)):
+        for member in element.members:
+            before = first.setdefault(member, element)
+            if before is not element:
+                yield Diagnostic(
+                    rules.BAD_SCALING,
+                    element.origin,
+                    f"cannot let {element.name!r} scale {member!r}: {before.name!r} does already",
+                    "scale a server by one policy only",
+                    ((before.origin, "the other one"),),
+                )
 
 
 # monitoring

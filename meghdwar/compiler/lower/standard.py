@@ -197,6 +197,7 @@ def network(template: Template, scope: Scope) -> Iterator[Item]:
     name = read(template, scope, "network_name")
     makes = ("cidr", "start_ip", "end_ip", "gateway_ip", "network_type", "physical_network", "segmentation_id")
     existing = read(template, scope, "network_id")
+    dhcp = read(template, scope, "dhcp_enabled")
     made = any(read(template, scope, property_) not in (None, "") for property_ in makes)
     if existing is None and name is not None and not made:
         existing = name
@@ -210,7 +211,7 @@ def network(template: Template, scope: Scope) -> Iterator[Item]:
         start_address=read(template, scope, "start_ip"),
         end_address=read(template, scope, "end_ip"),
         gateway_address=read(template, scope, "gateway_ip"),
-        dhcp=read(template, scope, "dhcp_enabled"),
+        dhcp=True if dhcp is None else dhcp,
         network_type=read(template, scope, "network_type"),
         physical_network=read(template, scope, "physical_network"),
         segmentation_id=read(template, scope, "segmentation_id"),

@@ -105,11 +105,16 @@ class Bundle:
         """The line that hands the stack to Heat, to be run in the folder of the files."""
         from shlex import quote
 
-        line = ["openstack", "stack", "create", "-t", quote(self.template), "-e", quote(self.environment)]
-        for step in self.plan.complete:
-            if step.act == "give-certificate":
-                line += ["--parameter-file", quote(f"{step.resource}={step.resource}.pem")]
-        return " ".join([*line, "--wait", quote(stack or self.name)])
+        files = ["-t", quote(self.template), "-e", quote(self.environment)]
+        return " ".join(["openstack", "stack", "create", *files, "--wait", quote(stack or self.name)])
+
+    def advice(self) -> list[str]:
+        """What to add to the command, and why: one sentence each."""
+        return [
+            f"add --parameter-file {step.resource}=FILE: {step.reason}"
+            for step in self.plan.complete
+            if step.when == "create"
+        ]
 
 
 def make(

@@ -384,7 +384,9 @@ def emit(data: Data) -> str:
     def text(value: str) -> yaml.Event:
         event = events.get(value)
         if event is None:
-            style = "|" if "\n" in value else "'" if value.lower() in _TRAPS or _NUMBERISH.match(value) else None
+            style = (
+                "|" if "\n" in value.strip() else "'" if value.lower() in _TRAPS or _NUMBERISH.match(value) else None
+            )
             event = events[value] = yaml.ScalarEvent(None, None, (True, True), value, style=style)
         return event
 

@@ -1,4 +1,4 @@
-"""Heat accepts every stack that we make, and Senlin every profile and policy in it: golden cases, examples, the benchmark's."""
+"""Heat accepts every stack that we make, and Senlin every spec in it: golden cases, examples, the benchmark's."""
 
 from __future__ import annotations
 

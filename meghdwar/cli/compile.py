@@ -153,6 +153,7 @@ def given_inputs(options: Namespace) -> dict[str, object]:
 
 
 def inputs_file(path: str) -> Mapping[str, object]:
+    """The values of a file; they keep their places, so that a wrong one is shown where it stands."""
     from meghdwar.compiler import source
 
     try:
@@ -165,7 +166,7 @@ def inputs_file(path: str) -> Mapping[str, object]:
             raise UsageError(f"cannot read the inputs: {problem.span}: {problem.message}")
     if node is None or not node.is_map:
         raise UsageError(f"cannot read the inputs: {path} has to be a map of names and values")
-    return {name: value.data() for name, value in node.map.items()}
+    return node.map
 
 
 def scalar(name: str, text: str) -> object:
@@ -184,8 +185,9 @@ def tell(options: Namespace, result: Result) -> None:
     if options.format == "text":
         if result.diagnostics:
             sys.stderr.write(render.text(result.diagnostics, result.sources, color=coloured(options, sys.stderr)))
+            print(f"{options.template}: {render.summary(result.diagnostics)}", file=sys.stderr)
         return
-    as_data = {"json": render.json, "sarif": render.sarif}[options.format]
+    as_data = {"json": render.as_json, "sarif": render.as_sarif}[options.format]
     stream = sys.stderr if options.output == "-" or options.graph == "-" else sys.stdout
     stream.write(as_data(result.diagnostics))
 

@@ -43,8 +43,13 @@ class _Builder:
             version=service.document.version,
             description=" ".join(description.text.split()) if description is not None else "",
             inputs={name: inputs.declared(name, schema, self.value) for name, schema in service.inputs.items()},
-            given={name: inputs.counted(self.value(value, service.inputs[name], here), service.inputs[name]) for name, value in given.items()},
-            templates={name: self.template(bound) for name, bound in service.templates.items() if bound.type is not None},
+            given={
+                name: inputs.counted(self.value(value, service.inputs[name], here), service.inputs[name])
+                for name, value in given.items()
+            },
+            templates={
+                name: self.template(bound) for name, bound in service.templates.items() if bound.type is not None
+            },
             groups={name: self.group(bound) for name, bound in service.groups.items() if bound.type is not None},
             policies={name: self.policy(bound) for name, bound in service.policies.items() if bound.type is not None},
             outputs=dict(self.outputs(here)),
@@ -59,7 +64,13 @@ class _Builder:
             found = self.types[type_] = topology.Type(type_.name, type_.ancestors)
         return found
 
-    def properties(self, bound: Bound, schemas: Mapping[str, Schema], given: Mapping[str, Node], fixed: Mapping[str, Node] | None = None) -> dict[str, Value]:
+    def properties(
+        self,
+        bound: Bound,
+        schemas: Mapping[str, Schema],
+        given: Mapping[str, Node],
+        fixed: Mapping[str, Node] | None = None,
+    ) -> dict[str, Value]:
         """The properties with their defaults, in the order of the type."""
         here = Here(self.service, bound.scope, bound)
         found: dict[str, Value] = {}
@@ -91,7 +102,9 @@ class _Builder:
             properties=self.properties(bound, type_.properties, given),
             nodes=given,
             metadata=self.metadata(bound.node),
-            attributes={name: self.value(node, bound.schema(name), here) for name, node in bound.assigned("attributes").items()},
+            attributes={
+                name: self.value(node, bound.schema(name), here) for name, node in bound.assigned("attributes").items()
+            },
             capabilities=self.capabilities(bound, type_),
             requirements=[self.requirement(fill) for fill in bound.fills],
             interfaces=self.interfaces(bound),
@@ -129,13 +142,23 @@ class _Builder:
                 nodes=given,
                 interfaces=self.interfaces(relationship, fill),
             )
-        return topology.Requirement(fill.name, fill.node.key_span, fill.target.name if fill.target else None, fill.capability, made)
+        return topology.Requirement(
+            fill.name, fill.node.key_span, fill.target.name if fill.target else None, fill.capability, made
+        )
 
     def group(self, bound: Bound) -> topology.Group:
         assert bound.type is not None  # noqa: S101 - the caller looked
         given = bound.assigned("properties")
         members = names(bound.node.get("members") or bound.node.get("targets"))
-        return topology.Group(bound.name, self.type(bound.type), bound.node.key_span, self.properties(bound, bound.type.properties, given), given, self.metadata(bound.node), members=members)
+        return topology.Group(
+            bound.name,
+            self.type(bound.type),
+            bound.node.key_span,
+            self.properties(bound, bound.type.properties, given),
+            given,
+            self.metadata(bound.node),
+            members=members,
+        )
 
     def policy(self, bound: Bound) -> topology.Policy:
         assert bound.type is not None  # noqa: S101 - the caller looked
@@ -190,7 +213,11 @@ class _Builder:
         if definition is not None:
             for name, places in definition.operations.items():
                 layers.setdefault(name, []).extend(node for node, _ in places)
-        shared: dict[str, Node] = {name: schema.default for name, schema in (definition.inputs.items() if definition else ()) if schema.default is not None}
+        shared: dict[str, Node] = {
+            name: schema.default
+            for name, schema in (definition.inputs.items() if definition else ())
+            if schema.default is not None
+        }
         for node in assigned:
             for name, operation in operation_nodes(node).items():
                 layers.setdefault(name, []).append(operation)
@@ -218,11 +245,35 @@ class _Builder:
         if primary is None and not given:
             return None
         made = {key: self.input(value, here) for key, value in given.items()}
-        return Operation(name, nodes[-1].key_span, primary, dependencies, {k: v for k, v in made.items() if v is not None}, tuple(dict.fromkeys(outputs)))
+        return Operation(
+            name,
+            nodes[-1].key_span,
+            primary,
+            dependencies,
+            {k: v for k, v in made.items() if v is not None},
+            tuple(dict.fromkeys(outputs)),
+        )
 
     def input(self, value: Node, here: Here) -> Value:
         """The value of an operation's input; of a definition its default."""
-        if value.is_map and "type" in value.map and set(value.map) <= {"type", "default", "required", "description", "value", "entry_schema", "constraints", "status", "key_schema", "validation", "metadata"}:
+        if (
+            value.is_map
+            and "type" in value.map
+            and set(value.map)
+            <= {
+                "type",
+                "default",
+                "required",
+                "description",
+                "value",
+                "entry_schema",
+                "constraints",
+                "status",
+                "key_schema",
+                "validation",
+                "metadata",
+            }
+        ):
             inner = value.get("value") or value.get("default")
             return self.value(inner, Schema(value, here.scope), here) if inner is not None else None
         return self.value(value, None, here)
@@ -332,7 +383,9 @@ class _Builder:
             if not isinstance(result, validation.Unknown):
                 return _frozen(result)
         what = "it is defined in the file" if call.custom is not None else "it needs what is known only later"
-        self.refuse(call.node.span, f"cannot work out ${call.name} before the stack runs: {what}", "give the value itself")
+        self.refuse(
+            call.node.span, f"cannot work out ${call.name} before the stack runs: {what}", "give the value itself"
+        )
         return None
 
     def _get_input(self, call: Call, schema: Schema | None, here: Here) -> Value:
@@ -370,7 +423,11 @@ class _Builder:
             return None
         name = str(steps[0])
         here = Here(self.service, bound.scope, bound)
-        if name in type_.properties and (not attribute or name not in type_.attributes) and not (name in type_.capabilities and len(steps) > 1):
+        if (
+            name in type_.properties
+            and (not attribute or name not in type_.attributes)
+            and not (name in type_.capabilities and len(steps) > 1)
+        ):
             schema = type_.properties[name]
             node = bound.assigned("properties").get(name) or schema.fixed or schema.default
             return _step(self.value(node, schema, here), steps[1:]) if node is not None else None
@@ -388,7 +445,9 @@ class _Builder:
         assigned = bound.assigned("capabilities").get(name)
         schema = definition.properties.get(str(steps[1]))
         given = assigned.section("properties") if assigned is not None else {}
-        node = given.get(str(steps[1])) or definition.assigned.get(str(steps[1])) or (schema.default if schema else None)
+        node = (
+            given.get(str(steps[1])) or definition.assigned.get(str(steps[1])) or (schema.default if schema else None)
+        )
         if schema is not None and node is not None:
             return _step(self.value(node, schema, Here(self.service, bound.scope, bound)), steps[2:])
         return Attribute(bound.name, tuple(steps)) if attribute else None
@@ -396,7 +455,11 @@ class _Builder:
     def through(self, bound: Bound, steps: list[str | int], call: Call, attribute: bool, hops: int) -> Value:
         fill = next((fill for fill in bound.fills if fill.name == steps[0] and fill.target is not None), None)
         if fill is None or fill.target is None:
-            self.refuse(call.node.span, f"cannot tell what fills requirement {steps[0]!r} of {bound.name!r}", "name the node template")
+            self.refuse(
+                call.node.span,
+                f"cannot tell what fills requirement {steps[0]!r} of {bound.name!r}",
+                "name the node template",
+            )
             return None
         target, rest = fill.target, steps[1:]
         if fill.capability is not None and target.type is not None:
@@ -417,7 +480,11 @@ class _Builder:
     def _get_nodes_of_type(self, call: Call, schema: Schema | None, here: Here) -> Value:
         raw = here.scope.lookup("node", call.arguments[0].text)
         wanted = resolve(raw) if raw is not None else None
-        return tuple(name for name, bound in self.service.templates.items() if wanted is not None and bound.type is not None and bound.type.derives(wanted))
+        return tuple(
+            name
+            for name, bound in self.service.templates.items()
+            if wanted is not None and bound.type is not None and bound.type.derives(wanted)
+        )
 
     def _get_artifact(self, call: Call, schema: Schema | None, here: Here) -> Value:
         bound = self.service.entity(call.arguments[0].text, here)
@@ -445,7 +512,9 @@ class _Builder:
             pieces = text.split(separator)
             if index < len(pieces):
                 return pieces[index]
-            self.refuse(call.node.span, f"cannot take part {index} of {text!r}: it has {len(pieces)}", "parts count from 0")
+            self.refuse(
+                call.node.span, f"cannot take part {index} of {text!r}: it has {len(pieces)}", "parts count from 0"
+            )
             return None
         return Token(text, str(separator), index if isinstance(index, int) else 0)
 
@@ -535,5 +604,3 @@ def _thawed(value: Value) -> object:
     if isinstance(value, Mapping):
         return {key: _thawed(item) for key, item in value.items()}
     return value
-
-

@@ -38,24 +38,45 @@ def _document(document: Document) -> Iterator[Diagnostic]:
     node = document.node
     profile, template = node.get("profile"), node.get("service_template")
     if profile is not None and template is not None:
-        yield Diagnostic(rules.PROFILE_WITH_TEMPLATE, template.key_span, "cannot have a service template in a profile", "move the types into a file of their own and import it")
+        yield Diagnostic(
+            rules.PROFILE_WITH_TEMPLATE,
+            template.key_span,
+            "cannot have a service template in a profile",
+            "move the types into a file of their own and import it",
+        )
     if document.major == "2":
         for key in ("data_types", "interface_types", "policy_types", "functions"):
             section = node.map.get(key)
             if section is not None and section.is_null:
-                yield Diagnostic(rules.WRONG_SHAPE, section.key_span, f"cannot read {key} from nothing: it has to be a map", f"leave {key} out")
+                yield Diagnostic(
+                    rules.WRONG_SHAPE,
+                    section.key_span,
+                    f"cannot read {key} from nothing: it has to be a map",
+                    f"leave {key} out",
+                )
             elif section is not None and section.is_map and not section.map:
-                yield Diagnostic(rules.WRONG_SHAPE, section.key_span, f"cannot read {key} from an empty map", f"leave {key} out")
+                yield Diagnostic(
+                    rules.WRONG_SHAPE, section.key_span, f"cannot read {key} from an empty map", f"leave {key} out"
+                )
         for key in ("outputs", "policies"):
             section = template.map.get(key) if template is not None else None
             if section is not None and section.is_null:
-                yield Diagnostic(rules.WRONG_SHAPE, section.key_span, f"cannot read {key} from nothing", f"leave {key} out")
+                yield Diagnostic(
+                    rules.WRONG_SHAPE, section.key_span, f"cannot read {key} from nothing", f"leave {key} out"
+                )
         macros = node.get("dsl_definitions")
         if macros is not None and not macros.is_map:
-            yield Diagnostic(rules.WRONG_SHAPE, macros.span, f"cannot read dsl_definitions from a {macros.kind}: it has to be a map")
+            yield Diagnostic(
+                rules.WRONG_SHAPE, macros.span, f"cannot read dsl_definitions from a {macros.kind}: it has to be a map"
+            )
         for name, item in macros.map.items() if macros is not None else ():
             if item.is_null or type(item.scalar) in (int, float, bool):
-                yield Diagnostic(rules.WRONG_SHAPE, item.key_span, f"cannot use {name!r} as a definition: there is nothing in it to refer to", "write an anchor and what it stands for")
+                yield Diagnostic(
+                    rules.WRONG_SHAPE,
+                    item.key_span,
+                    f"cannot use {name!r} as a definition: there is nothing in it to refer to",
+                    "write an anchor and what it stands for",
+                )
 
 
 def check_service(service: Service) -> Iterator[Diagnostic]:
@@ -82,14 +103,21 @@ def _input(name: str, schema: Schema, here: Here) -> Iterator[Diagnostic]:
     inner = Here(here.service, here.scope)
     yield from check_types.schema(schema, None, inner, f"input {name!r}")
     if here.major == "2" and schema.node.get("type") is None:
-        yield Diagnostic(rules.MISSING_KEY, schema.node.key_span, f"cannot read input {name!r} without its 'type'", "add `type: string` or another type")
+        yield Diagnostic(
+            rules.MISSING_KEY,
+            schema.node.key_span,
+            f"cannot read input {name!r} without its 'type'",
+            "add `type: string` or another type",
+        )
 
 
 def _output(name: str, node: Node, here: Here) -> Iterator[Diagnostic]:
     value = node.get("value")
     if value is None:
         if not (node.is_map and node.get("type") is not None):
-            yield Diagnostic(rules.MISSING_KEY, node.key_span, f"cannot read output {name!r} without its 'value'", "add `value: ...`")
+            yield Diagnostic(
+                rules.MISSING_KEY, node.key_span, f"cannot read output {name!r} without its 'value'", "add `value: ...`"
+            )
         return
     named = node.get("type")
     if named is not None and named.is_scalar:
@@ -105,7 +133,12 @@ def _unknown_type(bound: Bound) -> Iterator[Diagnostic]:
     named = bound.node.get("type")
     if named is None:
         if not bound.node.map:  # an empty one; the grammar says it of all others
-            yield Diagnostic(rules.MISSING_KEY, bound.node.key_span, f"cannot read {bound.kind} {bound.name!r} without its 'type'", "add `type: ...`")
+            yield Diagnostic(
+                rules.MISSING_KEY,
+                bound.node.key_span,
+                f"cannot read {bound.kind} {bound.name!r} without its 'type'",
+                "add `type: ...`",
+            )
     elif named.is_scalar and bound.type is None:
         yield unknown(bound.kind, named, bound.scope)
 
@@ -139,7 +172,12 @@ def _attributes(bound: Bound, here: Here) -> Iterator[Diagnostic]:
             yield from values.check(value, schema, here)
             continue
         if bound.type is not None and not bound.type.broken:
-            yield Diagnostic(rules.UNKNOWN_PROPERTY, value.key_span, f"cannot find attribute {name!r} in {bound.type.raw.name}", did_you_mean(name, bound.type.attributes))
+            yield Diagnostic(
+                rules.UNKNOWN_PROPERTY,
+                value.key_span,
+                f"cannot find attribute {name!r} in {bound.type.raw.name}",
+                did_you_mean(name, bound.type.attributes),
+            )
         yield from values.free(value, here)
 
 
@@ -162,12 +200,25 @@ def _template(service: Service, bound: Bound) -> Iterator[Diagnostic]:
         directives = bound.node.get("directives")
         for item in directives.list if directives is not None else ():
             if item.text not in _DIRECTIVES:
-                yield Diagnostic(rules.BAD_DIRECTIVE, item.span, f"nobody knows the directive {item.text!r}", did_you_mean(item.text, _DIRECTIVES) or "known are " + ", ".join(_DIRECTIVES))
+                yield Diagnostic(
+                    rules.BAD_DIRECTIVE,
+                    item.span,
+                    f"nobody knows the directive {item.text!r}",
+                    did_you_mean(item.text, _DIRECTIVES) or "known are " + ", ".join(_DIRECTIVES),
+                )
     if "copy" in node:
         yield from _copy(bound, service.templates)
     count = bound.node.get("count")
-    if count is not None and functions.call(count, here) is None and (not isinstance(count.scalar, int) or count.scalar < 0):
-        yield Diagnostic(rules.WRONG_TYPE, count.span, f"cannot make {count.text!r} of {bound.name!r}: the count is an integer from 0")
+    if (
+        count is not None
+        and functions.call(count, here) is None
+        and (not isinstance(count.scalar, int) or count.scalar < 0)
+    ):
+        yield Diagnostic(
+            rules.WRONG_TYPE,
+            count.span,
+            f"cannot make {count.text!r} of {bound.name!r}: the count is an integer from 0",
+        )
     elif count is not None:
         yield from values.free(count, here)
 
@@ -178,9 +229,19 @@ def _copy(bound: Bound, others: dict[str, Bound]) -> Iterator[Diagnostic]:
         return
     other = others.get(named.text)
     if other is None or other is bound:
-        yield Diagnostic(rules.BAD_COPY, named.span, f"cannot copy {named.text!r}: there is no other template of that name", did_you_mean(named.text, others))
+        yield Diagnostic(
+            rules.BAD_COPY,
+            named.span,
+            f"cannot copy {named.text!r}: there is no other template of that name",
+            did_you_mean(named.text, others),
+        )
     elif "copy" in other.node.map:
-        yield Diagnostic(rules.BAD_COPY, named.span, f"cannot copy {named.text!r}: it is a copy itself", "copy the template that it copies")
+        yield Diagnostic(
+            rules.BAD_COPY,
+            named.span,
+            f"cannot copy {named.text!r}: it is a copy itself",
+            "copy the template that it copies",
+        )
 
 
 def _capabilities(bound: Bound, here: Here) -> Iterator[Diagnostic]:
@@ -190,7 +251,12 @@ def _capabilities(bound: Bound, here: Here) -> Iterator[Diagnostic]:
         if definition is None:
             if type_ is not None and not type_.broken:
                 help_ = did_you_mean(name, type_.capabilities) or f"it has {', '.join(type_.capabilities) or 'none'}"
-                yield Diagnostic(rules.UNKNOWN_CAPABILITY, node.key_span, f"cannot find capability {name!r} in {type_.raw.name}", help_)
+                yield Diagnostic(
+                    rules.UNKNOWN_CAPABILITY,
+                    node.key_span,
+                    f"cannot find capability {name!r} in {type_.raw.name}",
+                    help_,
+                )
             continue
         if definition.type is None or definition.type.broken:
             continue
@@ -198,14 +264,21 @@ def _capabilities(bound: Bound, here: Here) -> Iterator[Diagnostic]:
         if given is not None and given.is_map:
             wanted = {key: schema for key, schema in definition.properties.items()}
             if definition.assigned:
-                wanted = {key: schema for key, schema in wanted.items() if key not in definition.assigned or key in given.map}
+                wanted = {
+                    key: schema for key, schema in wanted.items() if key not in definition.assigned or key in given.map
+                }
             yield from values.members(given, wanted, here, f"capability {name!r} ({definition.type_name})", given)
         for key, value in node.section("attributes").items():
             schema = definition.attributes.get(key)
             if schema is not None:
                 yield from values.check(value, schema, here)
             else:
-                yield Diagnostic(rules.UNKNOWN_PROPERTY, value.key_span, f"cannot find attribute {key!r} in capability {name!r}", did_you_mean(key, definition.attributes))
+                yield Diagnostic(
+                    rules.UNKNOWN_PROPERTY,
+                    value.key_span,
+                    f"cannot find attribute {key!r} in capability {name!r}",
+                    did_you_mean(key, definition.attributes),
+                )
 
 
 def _relationship(service: Service, bound: Bound) -> Iterator[Diagnostic]:
@@ -250,9 +323,18 @@ def _group(service: Service, bound: Bound) -> Iterator[Diagnostic]:
     for item in _items(members):
         other = service.templates.get(item.text) or service.groups.get(item.text)
         if other is None:
-            yield Diagnostic(rules.UNKNOWN_MEMBER, item.span, f"cannot find {item.text!r} for group {bound.name!r}", did_you_mean(item.text, service.templates) or "name a node template")
+            yield Diagnostic(
+                rules.UNKNOWN_MEMBER,
+                item.span,
+                f"cannot find {item.text!r} for group {bound.name!r}",
+                did_you_mean(item.text, service.templates) or "name a node template",
+            )
         elif declared is not None and not _fits(other, allowed, declared):
-            yield Diagnostic(rules.BAD_TARGET, item.span, f"cannot put {item.text!r} into group {bound.name!r}: it takes {', '.join(allowed)}")
+            yield Diagnostic(
+                rules.BAD_TARGET,
+                item.span,
+                f"cannot put {item.text!r} into group {bound.name!r}: it takes {', '.join(allowed)}",
+            )
 
 
 def _items(node: Node | None) -> list[Node]:
@@ -270,9 +352,15 @@ def _policy(service: Service, bound: Bound) -> Iterator[Diagnostic]:
         other = service.templates.get(item.text) or service.groups.get(item.text)
         if other is None:
             help_ = did_you_mean(item.text, [*service.templates, *service.groups]) or "name a node template or a group"
-            yield Diagnostic(rules.UNKNOWN_MEMBER, item.span, f"cannot find {item.text!r} for policy {bound.name!r}", help_)
+            yield Diagnostic(
+                rules.UNKNOWN_MEMBER, item.span, f"cannot find {item.text!r} for policy {bound.name!r}", help_
+            )
         elif declared is not None and not _fits(other, allowed, declared):
-            yield Diagnostic(rules.BAD_TARGET, item.span, f"cannot aim policy {bound.name!r} at {item.text!r}: it is for {', '.join(allowed)}")
+            yield Diagnostic(
+                rules.BAD_TARGET,
+                item.span,
+                f"cannot aim policy {bound.name!r} at {item.text!r}: it is for {', '.join(allowed)}",
+            )
     triggers = bound.node.get("triggers")
     for name, node in triggers.map.items() if triggers is not None else ():
         yield from workflows.trigger(service, name, node, here)
@@ -283,7 +371,12 @@ def _substitution(service: Service, here: Here) -> Iterator[Diagnostic]:
     if node is None:
         return
     if node.is_null or (node.is_map and not node.map):
-        yield Diagnostic(rules.BAD_SUBSTITUTION, node.key_span, "cannot read substitution mappings from nothing", "name the `node_type` that this template stands for")
+        yield Diagnostic(
+            rules.BAD_SUBSTITUTION,
+            node.key_span,
+            "cannot read substitution mappings from nothing",
+            "name the `node_type` that this template stands for",
+        )
         return
     named = node.get("node_type")
     if named is None or not named.is_scalar:
@@ -295,11 +388,25 @@ def _substitution(service: Service, here: Here) -> Iterator[Diagnostic]:
     type_ = resolve(raw)
     if type_.broken:
         return
-    for section, known, parts in (("properties", type_.properties, None), ("attributes", type_.attributes, None), ("capabilities", type_.capabilities, "capabilities"), ("requirements", type_.requirements, "requirements")):
+    for section, known, parts in (
+        ("properties", type_.properties, None),
+        ("attributes", type_.attributes, None),
+        ("capabilities", type_.capabilities, "capabilities"),
+        ("requirements", type_.requirements, "requirements"),
+    ):
         given = node.get(section)
-        for key, item in named_items(given) if given is not None and given.is_list else (given.map.items() if given is not None else ()):
+        for key, item in (
+            named_items(given)
+            if given is not None and given.is_list
+            else (given.map.items() if given is not None else ())
+        ):
             if key not in known:
-                yield Diagnostic(rules.BAD_SUBSTITUTION, item.key_span, f"cannot map {section[:-1] if parts is None else parts[:-3] + 'y' if parts == 'capabilities' else 'requirement'} {key!r}: {named.text} has none of that name", did_you_mean(key, known))
+                yield Diagnostic(
+                    rules.BAD_SUBSTITUTION,
+                    item.key_span,
+                    f"cannot map {section[:-1] if parts is None else parts[:-3] + 'y' if parts == 'capabilities' else 'requirement'} {key!r}: {named.text} has none of that name",
+                    did_you_mean(key, known),
+                )
             elif parts is not None:
                 yield from _mapped(service, parts, item)
             elif section == "properties":
@@ -313,19 +420,40 @@ def _mapped(service: Service, parts: str, item: Node) -> Iterator[Diagnostic]:
         return
     bound = service.templates.get(path[0].text)
     if bound is None:
-        yield Diagnostic(rules.BAD_SUBSTITUTION, path[0].span, f"cannot find node {path[0].text!r} to map to", did_you_mean(path[0].text, service.templates))
+        yield Diagnostic(
+            rules.BAD_SUBSTITUTION,
+            path[0].span,
+            f"cannot find node {path[0].text!r} to map to",
+            did_you_mean(path[0].text, service.templates),
+        )
         return
     if len(path) > 1 and path[1].is_scalar and bound.type is not None and not bound.type.broken:
         known: list[str] = list(getattr(bound.type, parts))
         if path[1].text not in known and path[1].text not in ("CAPABILITY", "RELATIONSHIP"):
             word = "capability" if parts == "capabilities" else "requirement"
-            yield Diagnostic(rules.BAD_SUBSTITUTION, path[1].span, f"cannot find {word} {path[1].text!r} in {bound.name!r}", did_you_mean(path[1].text, known))
+            yield Diagnostic(
+                rules.BAD_SUBSTITUTION,
+                path[1].span,
+                f"cannot find {word} {path[1].text!r} in {bound.name!r}",
+                did_you_mean(path[1].text, known),
+            )
 
 
 def _mapped_property(service: Service, item: Node) -> Iterator[Diagnostic]:
     path = item.list if item.is_list else ((item.get("mapping") or item).list if item.is_map else [item])
-    if len(path) == 1 and path[0].is_scalar and not path[0].is_null and path[0].text not in service.inputs and service.major == "2":
-        yield Diagnostic(rules.BAD_SUBSTITUTION, path[0].span, f"cannot find input {path[0].text!r} to map to", did_you_mean(path[0].text, service.inputs))
+    if (
+        len(path) == 1
+        and path[0].is_scalar
+        and not path[0].is_null
+        and path[0].text not in service.inputs
+        and service.major == "2"
+    ):
+        yield Diagnostic(
+            rules.BAD_SUBSTITUTION,
+            path[0].span,
+            f"cannot find input {path[0].text!r} to map to",
+            did_you_mean(path[0].text, service.inputs),
+        )
 
 
 def value_cycles(service: Service) -> Iterator[Diagnostic]:
@@ -359,7 +487,12 @@ def value_cycles(service: Service) -> Iterator[Diagnostic]:
             target, at = step
             if target in path:
                 ring = " -> ".join(".".join(key) for key in [*path[path.index(target) :], target])
-                yield Diagnostic(rules.VALUE_CYCLE, at.span, f"cannot tell the value of {'.'.join(target)}: it comes from itself ({ring})", "give one of them a value of its own")
+                yield Diagnostic(
+                    rules.VALUE_CYCLE,
+                    at.span,
+                    f"cannot tell the value of {'.'.join(target)}: it comes from itself ({ring})",
+                    "give one of them a value of its own",
+                )
             elif target in edges and target not in done:
                 stack.append((target, iter(edges[target])))
                 path.append(target)

@@ -19,8 +19,18 @@ def check_types(document: Document, files: Files) -> Iterator[Diagnostic]:
             raw = document.scope.names[kind].get(name)
             if raw is None or raw.node is not node:
                 continue
-            if document.major == "2" and raw.kind == "data" and primitive(name, document.scope) == name and name in ("string", "integer", "float", "boolean", "list", "map"):
-                yield Diagnostic(rules.BAD_REFINEMENT, node.key_span, f"cannot define the data type {name!r}: it is built in", "choose another name")
+            if (
+                document.major == "2"
+                and raw.kind == "data"
+                and primitive(name, document.scope) == name
+                and name in ("string", "integer", "float", "boolean", "list", "map")
+            ):
+                yield Diagnostic(
+                    rules.BAD_REFINEMENT,
+                    node.key_span,
+                    f"cannot define the data type {name!r}: it is built in",
+                    "choose another name",
+                )
             if node.is_map:
                 yield from _type(raw, resolve(raw), files)
             elif document.major == "2" and kind != "group" and node.is_scalar and not node.is_null:
@@ -41,7 +51,12 @@ def _type(raw: RawType, type_: TypeDef, files: Files) -> Iterator[Diagnostic]:
     derived = type_.node.get("derived_from")
     if type_.cyclic:
         span = derived.span if derived is not None else raw.node.key_span
-        yield Diagnostic(rules.TYPE_CYCLE, span, f"cannot derive {raw.name!r}: its parents lead back to it or go on for more than {CHAIN_MAX}", "cut the circle at one of its types")
+        yield Diagnostic(
+            rules.TYPE_CYCLE,
+            span,
+            f"cannot derive {raw.name!r}: its parents lead back to it or go on for more than {CHAIN_MAX}",
+            "cut the circle at one of its types",
+        )
         return
     if derived is not None and type_.parent is None and not type_.primitive:
         yield unknown(raw.kind, derived, raw.scope)
@@ -52,7 +67,12 @@ def _type(raw: RawType, type_: TypeDef, files: Files) -> Iterator[Diagnostic]:
         above = getattr(type_.parent, section, {}) if type_.parent is not None and section != "inputs" else {}
         made = getattr(type_, section)
         for name in own:
-            yield from schema(made[name], above.get(name), here, f"{section[:-3] + 'y' if section == 'properties' else section[:-1]} {name!r}")
+            yield from schema(
+                made[name],
+                above.get(name),
+                here,
+                f"{section[:-3] + 'y' if section == 'properties' else section[:-1]} {name!r}",
+            )
     yield from MEMBERS.get(raw.kind, _nothing)(type_, here, files)
 
 
@@ -67,21 +87,42 @@ def schema(item: Schema, above: Schema | None, here: Here, what: str, depth: int
         return
     named = node.get("type") if node.is_map else node
     if named is None or not named.is_scalar or named.is_null:
-        if above is None and item.parent is None and not node.is_null and node.get("value") is None and here.type is not None:
-            yield Diagnostic(rules.MISSING_KEY, node.key_span, f"cannot read {what} without its 'type'", "add `type: string` or another type")
+        if (
+            above is None
+            and item.parent is None
+            and not node.is_null
+            and node.get("value") is None
+            and here.type is not None
+        ):
+            yield Diagnostic(
+                rules.MISSING_KEY,
+                node.key_span,
+                f"cannot read {what} without its 'type'",
+                "add `type: string` or another type",
+            )
     elif not item.base and here.scope.lookup("data", named.text) is None:
         yield unknown("data", named, here.scope)
     if above is not None and named is not None:
         yield from _refines(item, above, named, what)
     if above is not None and above.fixed is not None and node.get("value") is not None:
-        yield Diagnostic(rules.FIXED_PROPERTY, node.map["value"].span, f"cannot give {what} another value: a parent type fixes it", "leave it out", ((above.fixed.span, "fixed here"),))
+        yield Diagnostic(
+            rules.FIXED_PROPERTY,
+            node.map["value"].span,
+            f"cannot give {what} another value: a parent type fixes it",
+            "leave it out",
+            ((above.fixed.span, "fixed here"),),
+        )
     for key, part in (("entry_schema", item.entry), ("key_schema", item.key)):
         inner = node.get(key)
         if inner is None or part is None or part.node is not inner:
             continue
         if item.base and item.base not in ("list", "map"):
-            yield Diagnostic(rules.BAD_REFINEMENT, inner.key_span, f"cannot give {what} an {key}: only lists and maps have one")
-        yield from schema(part, above.entry if above and key == "entry_schema" else None, here, f"the {key} of {what}", depth + 1)
+            yield Diagnostic(
+                rules.BAD_REFINEMENT, inner.key_span, f"cannot give {what} an {key}: only lists and maps have one"
+            )
+        yield from schema(
+            part, above.entry if above and key == "entry_schema" else None, here, f"the {key} of {what}", depth + 1
+        )
     yield from clauses(node.get("constraints"), lambda operand: values.datum(operand, item), item.base)
     validation = node.get("validation")
     if validation is not None:
@@ -95,12 +136,33 @@ def schema(item: Schema, above: Schema | None, here: Here, what: str, depth: int
 def _refines(item: Schema, above: Schema, named: Node, what: str) -> Iterator[Diagnostic]:
     if not item.base or not above.base or item.type_name == above.type_name:
         return
-    fits = item.data.derives(above.data) if item.data is not None and above.data is not None else item.base == above.base and above.data is None
+    fits = (
+        item.data.derives(above.data)
+        if item.data is not None and above.data is not None
+        else item.base == above.base and above.data is None
+    )
     if not fits:
-        yield Diagnostic(rules.BAD_REFINEMENT, named.span, f"cannot make {what} a {item.type_name}: a parent type says {above.type_name}", f"use {above.type_name} or a type derived from it", ((above.node.key_span, "declared here"),))
+        yield Diagnostic(
+            rules.BAD_REFINEMENT,
+            named.span,
+            f"cannot make {what} a {item.type_name}: a parent type says {above.type_name}",
+            f"use {above.type_name} or a type derived from it",
+            ((above.node.key_span, "declared here"),),
+        )
 
 
-_ORDERED = ("integer", "float", "timestamp", "version", "string", "scalar", "scalar-unit.size", "scalar-unit.time", "scalar-unit.frequency", "scalar-unit.bitrate")
+_ORDERED = (
+    "integer",
+    "float",
+    "timestamp",
+    "version",
+    "string",
+    "scalar",
+    "scalar-unit.size",
+    "scalar-unit.time",
+    "scalar-unit.frequency",
+    "scalar-unit.bitrate",
+)
 _SIZED = ("string", "list", "map", "bytes", "complex")
 _CONSTRAINED = {
     **dict.fromkeys(("greater_than", "greater_or_equal", "less_than", "less_or_equal"), _ORDERED),
@@ -118,7 +180,12 @@ def clauses(node: Node | None, convert: Callable[[Node], object], base: str) -> 
         if parsed is not None and base:
             allowed = _CONSTRAINED.get(parsed.operator)
             if allowed is not None and base not in allowed:
-                yield Diagnostic(rules.BAD_CONSTRAINT, clause.span, f"cannot limit a {base} by {parsed.operator}", f"it is for {', '.join(allowed)}")
+                yield Diagnostic(
+                    rules.BAD_CONSTRAINT,
+                    clause.span,
+                    f"cannot limit a {base} by {parsed.operator}",
+                    f"it is for {', '.join(allowed)}",
+                )
 
 
 # what each kind of type has besides
@@ -136,13 +203,22 @@ def _capabilities(type_: TypeDef, here: Here) -> Iterator[Diagnostic]:
         named = node.get("type") if node.is_map else node
         if named is None or named.is_null:
             if name not in above:
-                yield Diagnostic(rules.MISSING_KEY, node.key_span, f"cannot read capability {name!r} without its 'type'", "add `type: ...`")
+                yield Diagnostic(
+                    rules.MISSING_KEY,
+                    node.key_span,
+                    f"cannot read capability {name!r} without its 'type'",
+                    "add `type: ...`",
+                )
         elif item.type is None:
             yield unknown("capability", named, scope)
         elif item.type.kind != "capability":
             yield unknown("capability", named, scope).as_warning()
         elif name in above and above[name].type is not None and not item.type.derives(above[name].type):  # type: ignore[arg-type]
-            wrong = Diagnostic(rules.BAD_REFINEMENT, named.span, f"cannot make capability {name!r} a {item.type_name}: a parent type says {above[name].type_name}")
+            wrong = Diagnostic(
+                rules.BAD_REFINEMENT,
+                named.span,
+                f"cannot make capability {name!r} a {item.type_name}: a parent type says {above[name].type_name}",
+            )
             yield wrong if here.major == "2" else wrong.as_warning()
         yield from known_types("node", node.get("valid_source_types") or node.get("valid_source_node_types"), scope)
         yield from known_types("relationship", node.get("valid_relationship_types"), scope)
@@ -150,12 +226,21 @@ def _capabilities(type_: TypeDef, here: Here) -> Iterator[Diagnostic]:
         for section, made in (("properties", item.properties), ("attributes", item.attributes)):
             for key, inner in node.section(section).items():
                 if key in made and made[key].node is inner:
-                    inherited = base.get(key) if section == "properties" else (item.type.attributes.get(key) if item.type else None)
+                    inherited = (
+                        base.get(key)
+                        if section == "properties"
+                        else (item.type.attributes.get(key) if item.type else None)
+                    )
                     yield from schema(made[key], inherited, here, f"property {key!r}")
                 elif key in base:
                     yield from values.check(inner, base[key], here)
                 elif item.type is not None and not item.type.broken and section == "properties":
-                    yield Diagnostic(rules.UNKNOWN_PROPERTY, inner.key_span, f"cannot find property {key!r} in capability {name!r}", did_you_mean(key, base))
+                    yield Diagnostic(
+                        rules.UNKNOWN_PROPERTY,
+                        inner.key_span,
+                        f"cannot find property {key!r} in capability {name!r}",
+                        did_you_mean(key, base),
+                    )
 
 
 def _requirements(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnostic]:
@@ -164,7 +249,13 @@ def _requirements(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnost
     above = type_.parent.requirements if type_.parent is not None else {}
     for name, node in named_items(type_.node.get("requirements")):
         if name in seen:
-            yield Diagnostic(rules.DEFINED_TWICE, node.key_span, f"requirement {name!r} is defined twice in one type: the last one counts", "rename one", ((seen[name].key_span, "first defined here"),))
+            yield Diagnostic(
+                rules.DEFINED_TWICE,
+                node.key_span,
+                f"requirement {name!r} is defined twice in one type: the last one counts",
+                "rename one",
+                ((seen[name].key_span, "first defined here"),),
+            )
         seen[name] = node
         capability = node.get("capability") if node.is_map else node
         target = node.get("node")
@@ -175,11 +266,18 @@ def _requirements(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnost
                 yield missing
         if capability is not None and capability.is_scalar and not capability.is_null:
             raw = scope.lookup("capability", capability.text)
-            if raw is None and not (target_type is not None and (target_type.broken or capability.text in target_type.capabilities)):
+            if raw is None and not (
+                target_type is not None and (target_type.broken or capability.text in target_type.capabilities)
+            ):
                 wrong = unknown("capability", capability, scope)
                 yield wrong if here.major == "2" else wrong.as_warning()
         elif here.major == "2" and name not in above:
-            yield Diagnostic(rules.MISSING_KEY, node.key_span, f"cannot read requirement {name!r} without its 'capability'", "add `capability: ...`")
+            yield Diagnostic(
+                rules.MISSING_KEY,
+                node.key_span,
+                f"cannot read requirement {name!r} without its 'capability'",
+                "add `capability: ...`",
+            )
         relationship = node.get("relationship")
         if relationship is not None:
             named = relationship.get("type") if relationship.is_map else relationship
@@ -191,14 +289,18 @@ def _requirements(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnost
 
 def _relationship_members(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnostic]:
     node, scope = type_.node, here.scope
-    yield from known_types("capability", node.get("valid_target_types") or node.get("valid_capability_types"), scope, also="node")
+    yield from known_types(
+        "capability", node.get("valid_target_types") or node.get("valid_capability_types"), scope, also="node"
+    )
     yield from known_types("node", node.get("valid_target_node_types"), scope)
     yield from known_types("node", node.get("valid_source_node_types"), scope)
     yield from operations.of_type(type_, here, files)
 
 
 def _capability_members(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnostic]:
-    yield from known_types("node", type_.node.get("valid_source_types") or type_.node.get("valid_source_node_types"), here.scope)
+    yield from known_types(
+        "node", type_.node.get("valid_source_types") or type_.node.get("valid_source_node_types"), here.scope
+    )
     yield from known_types("relationship", type_.node.get("valid_relationship_types"), here.scope)
 
 
@@ -216,7 +318,12 @@ def _data_members(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnost
             yield from schema(Schema(inner, here.scope, inherited), inherited, here, f"the {key}")
     base = type_.base
     if node.section("properties") and type_.primitive:
-        yield Diagnostic(rules.BAD_REFINEMENT, node.map["properties"].key_span, f"cannot give properties to a data type that is a {type_.primitive}", "derive it from nothing, or leave the properties out")
+        yield Diagnostic(
+            rules.BAD_REFINEMENT,
+            node.map["properties"].key_span,
+            f"cannot give properties to a data type that is a {type_.primitive}",
+            "derive it from nothing, or leave the properties out",
+        )
     yield from clauses(node.get("constraints"), lambda operand: values.datum(operand, _as_schema(type_)), base)
     validation = node.get("validation")
     if validation is not None:
@@ -240,8 +347,12 @@ def _policy_members(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagno
 def known_types(kind: str, node: Node | None, scope: Scope, also: str = "") -> Iterator[Diagnostic]:
     """Each name of a list is a type of that kind, or of the other kind that may stand there too."""
     wanted = names(node)
-    for item in (node.list if node is not None and node.is_list else [node] if node is not None else []):
-        if item.text in wanted and scope.lookup(kind, item.text) is None and not (also and scope.lookup(also, item.text)):
+    for item in node.list if node is not None and node.is_list else [node] if node is not None else []:
+        if (
+            item.text in wanted
+            and scope.lookup(kind, item.text) is None
+            and not (also and scope.lookup(also, item.text))
+        ):
             wrong = unknown(kind, item, scope)
             yield wrong if scope.major == "2" else wrong.as_warning()  # it only narrows what may be named
 

@@ -33,7 +33,11 @@ VERSIONS: Mapping[str, tuple[str, str]] = {  # header -> (version, the library t
     },
     **{
         header: ("1.0", "tosca_simple_profile_for_nfv_1_0_0")
-        for header in ("tosca_simple_profile_for_nfv_1_0_0", "tosca_simple_profile_for_nfv_1_0", "tosca_simple_nfv_1_0_0")
+        for header in (
+            "tosca_simple_profile_for_nfv_1_0_0",
+            "tosca_simple_profile_for_nfv_1_0",
+            "tosca_simple_nfv_1_0_0",
+        )
     },
     "tosca_simple_profile_for_mec_1_0_0": ("1.0", "tosca_simple_profile_for_mec_1_0_0"),
     "tosca_2_0": ("2.0", ""),
@@ -208,20 +212,49 @@ class _Loader:
     def version(self, node: Node, above: tuple[str, ...]) -> tuple[str, str]:
         header = node.get("tosca_definitions_version")
         if header is None and above and self.main is not None and self.main.major == "1":
-            self.diagnostics.append(Diagnostic(rules.VERSION_INHERITED, Span(node.file), "this file says no tosca_definitions_version: that of the file that imports it counts", "begin it with tosca_definitions_version"))
+            self.diagnostics.append(
+                Diagnostic(
+                    rules.VERSION_INHERITED,
+                    Span(node.file),
+                    "this file says no tosca_definitions_version: that of the file that imports it counts",
+                    "begin it with tosca_definitions_version",
+                )
+            )
             first = next(document for document in self.documents())
-            return first.version, VERSIONS[first.node.map["tosca_definitions_version"].text][1] if "tosca_definitions_version" in first.node.map and first.node.map["tosca_definitions_version"].text in VERSIONS else f"{_SIMPLE}1_3"
+            return first.version, VERSIONS[first.node.map["tosca_definitions_version"].text][
+                1
+            ] if "tosca_definitions_version" in first.node.map and first.node.map[
+                "tosca_definitions_version"
+            ].text in VERSIONS else f"{_SIMPLE}1_3"
         if header is None:
             help_ = "begin the file with `tosca_definitions_version: tosca_simple_yaml_1_3` or another version"
-            self.diagnostics.append(Diagnostic(rules.NO_VERSION, Span(node.file), "cannot tell which TOSCA this is: no tosca_definitions_version", help_))
+            self.diagnostics.append(
+                Diagnostic(
+                    rules.NO_VERSION,
+                    Span(node.file),
+                    "cannot tell which TOSCA this is: no tosca_definitions_version",
+                    help_,
+                )
+            )
             return "1.3", VERSIONS[f"{_SIMPLE}1_3"][1]
         found = VERSIONS.get(header.text) if header.is_scalar else None
         if found is None:
-            help_ = did_you_mean(header.text, VERSIONS) or "known are " + ", ".join(v for v in VERSIONS if "://" not in v)
-            self.diagnostics.append(Diagnostic(rules.UNKNOWN_VERSION, header.span, f"cannot read TOSCA version {header.text!r}", help_))
+            help_ = did_you_mean(header.text, VERSIONS) or "known are " + ", ".join(
+                v for v in VERSIONS if "://" not in v
+            )
+            self.diagnostics.append(
+                Diagnostic(rules.UNKNOWN_VERSION, header.span, f"cannot read TOSCA version {header.text!r}", help_)
+            )
             return ("2.0", "") if "2" in header.text[:8] else ("1.3", VERSIONS[f"{_SIMPLE}1_3"][1])
         if found[0] == "2.0" and next(iter(node.map)) != "tosca_definitions_version":
-            self.diagnostics.append(Diagnostic(rules.NO_VERSION, header.key_span, "cannot accept tosca_definitions_version below other keys: it has to come first", "move it to the top of the file"))
+            self.diagnostics.append(
+                Diagnostic(
+                    rules.NO_VERSION,
+                    header.key_span,
+                    "cannot accept tosca_definitions_version below other keys: it has to come first",
+                    "move it to the top of the file",
+                )
+            )
         return found
 
     # imports
@@ -231,7 +264,14 @@ class _Loader:
         if section is None:
             return
         if not section.is_list:
-            self.diagnostics.append(Diagnostic(rules.WRONG_SHAPE, section.span, f"cannot read imports from a {section.kind}: it has to be a list", "put a dash before each import"))
+            self.diagnostics.append(
+                Diagnostic(
+                    rules.WRONG_SHAPE,
+                    section.span,
+                    f"cannot read imports from a {section.kind}: it has to be a list",
+                    "put a dash before each import",
+                )
+            )
             return
         for item in section.list:
             for entry in self.entries(item, document):
@@ -239,24 +279,52 @@ class _Loader:
 
     def entries(self, item: Node, document: Document) -> Iterator[Node]:
         """An import as a map or as text; the old form `- name: {file: ...}` is the value below the name."""
-        keys = {"1": ("file", "repository", "namespace_uri", "namespace_prefix", "description", "metadata"), "2": ("url", "profile", "repository", "namespace", "description", "metadata")}[document.major]
-        if item.is_map and len(item.map) == 1 and not set(item.map) & {*keys, "file", "url", "profile"} and document.major == "1":
+        keys = {
+            "1": ("file", "repository", "namespace_uri", "namespace_prefix", "description", "metadata"),
+            "2": ("url", "profile", "repository", "namespace", "description", "metadata"),
+        }[document.major]
+        if (
+            item.is_map
+            and len(item.map) == 1
+            and not set(item.map) & {*keys, "file", "url", "profile"}
+            and document.major == "1"
+        ):
             yield from item.map.values()
             return
         if item.is_map:
             for key, value in item.map.items():
                 if key not in keys:
                     help_ = did_you_mean(key, keys) or "it has " + ", ".join(keys)
-                    self.diagnostics.append(Diagnostic(rules.UNKNOWN_KEY, value.key_span, f"cannot use {key!r} here: an import has no such key", help_))
+                    self.diagnostics.append(
+                        Diagnostic(
+                            rules.UNKNOWN_KEY,
+                            value.key_span,
+                            f"cannot use {key!r} here: an import has no such key",
+                            help_,
+                        )
+                    )
         elif not item.is_scalar or item.is_null:
-            self.diagnostics.append(Diagnostic(rules.WRONG_SHAPE, item.span, f"cannot read an import from a {item.kind}: it has to be a path or a map"))
+            self.diagnostics.append(
+                Diagnostic(
+                    rules.WRONG_SHAPE,
+                    item.span,
+                    f"cannot read an import from a {item.kind}: it has to be a path or a map",
+                )
+            )
             return
         yield item
 
     def one_import(self, document: Document, item: Node, above: tuple[str, ...]) -> None:
         target = item if item.is_scalar else item.get("file") or item.get("url") or item.get("profile")
         if target is None or not target.is_scalar or not target.text:
-            self.diagnostics.append(Diagnostic(rules.MISSING_KEY, item.key_span, "cannot read an import without its 'file'", "say `file: PATH`" if document.major == "1" else "say `url: PATH` or `profile: NAME`"))
+            self.diagnostics.append(
+                Diagnostic(
+                    rules.MISSING_KEY,
+                    item.key_span,
+                    "cannot read an import without its 'file'",
+                    "say `file: PATH`" if document.major == "1" else "say `url: PATH` or `profile: NAME`",
+                )
+            )
             return
         prefix_node = item.get("namespace_prefix") or item.get("namespace")
         prefix = prefix_node.text if prefix_node else ""
@@ -274,24 +342,57 @@ class _Loader:
             base = document.scope.repositories.get(repository.text)
             if base is None:
                 help_ = did_you_mean(repository.text, document.scope.repositories) or "declare it under `repositories`"
-                self.diagnostics.append(Diagnostic(rules.UNKNOWN_REPOSITORY, repository.span, f"cannot find repository {repository.text!r}", help_))
+                self.diagnostics.append(
+                    Diagnostic(
+                        rules.UNKNOWN_REPOSITORY, repository.span, f"cannot find repository {repository.text!r}", help_
+                    )
+                )
                 return None
             url = base.text or (base.get("url").text if base.get("url") else "")  # type: ignore[union-attr]
-            name = posixpath.join(url, name) if "://" in url else posixpath.normpath(posixpath.join(url.removeprefix("file:"), name))
+            name = (
+                posixpath.join(url, name)
+                if "://" in url
+                else posixpath.normpath(posixpath.join(url.removeprefix("file:"), name))
+            )
         if "://" in name or name.startswith("file:"):
             help_ = "put the file beside the descriptor and import it by its path"
-            self.diagnostics.append(Diagnostic(rules.IMPORT_REMOTE, target.span, f"cannot import {name!r}: nothing is fetched while compiling", help_))
+            self.diagnostics.append(
+                Diagnostic(
+                    rules.IMPORT_REMOTE,
+                    target.span,
+                    f"cannot import {name!r}: nothing is fetched while compiling",
+                    help_,
+                )
+            )
             return None
         path = posixpath.normpath(posixpath.join(posixpath.dirname(document.path), name))
         if path in (document.path, *above):
             chain = " -> ".join([*(above[above.index(path) :] if path in above else ()), document.path, path])
             if path == (above[0] if above else document.path):
-                self.diagnostics.append(Diagnostic(rules.IMPORT_CYCLE, target.span, f"cannot import {name!r}: it imports this file again ({chain})", "move what both need into a third file"))
+                self.diagnostics.append(
+                    Diagnostic(
+                        rules.IMPORT_CYCLE,
+                        target.span,
+                        f"cannot import {name!r}: it imports this file again ({chain})",
+                        "move what both need into a third file",
+                    )
+                )
             else:
-                self.diagnostics.append(Diagnostic(rules.IMPORT_MUTUAL, target.span, f"{name!r} imports this file again ({chain})", "move what both need into a third file"))
+                self.diagnostics.append(
+                    Diagnostic(
+                        rules.IMPORT_MUTUAL,
+                        target.span,
+                        f"{name!r} imports this file again ({chain})",
+                        "move what both need into a third file",
+                    )
+                )
             return None
         if len(above) >= IMPORT_DEPTH_MAX:
-            self.diagnostics.append(Diagnostic(rules.IMPORT_CYCLE, target.span, f"cannot import {name!r}: more than {IMPORT_DEPTH_MAX} files deep"))
+            self.diagnostics.append(
+                Diagnostic(
+                    rules.IMPORT_CYCLE, target.span, f"cannot import {name!r}: more than {IMPORT_DEPTH_MAX} files deep"
+                )
+            )
             return None
         if path in self.read_documents or self.files.read(path) is not None:
             return self.document(path, target.span, (*above, document.path))
@@ -299,7 +400,11 @@ class _Loader:
         if packaged is not None:
             return library(packaged)
         near = did_you_mean(name, [*profiles(), *self.files.names()])
-        self.diagnostics.append(Diagnostic(rules.IMPORT_NOT_FOUND, target.span, f"cannot find {name!r}", near or f"it would have to be at {path!r}"))
+        self.diagnostics.append(
+            Diagnostic(
+                rules.IMPORT_NOT_FOUND, target.span, f"cannot find {name!r}", near or f"it would have to be at {path!r}"
+            )
+        )
         return None
 
     def profile(self, target: Node, above: tuple[str, ...]) -> Document | None:
@@ -319,8 +424,12 @@ class _Loader:
         path = self.declared.get(target.text)
         if path is not None:
             return self.document(path, target.span, above)
-        help_ = did_you_mean(target.text, [*profiles(), *self.declared]) or "put the profile's file beside the descriptor"
-        self.diagnostics.append(Diagnostic(rules.UNKNOWN_PROFILE, target.span, f"cannot find profile {target.text!r}", help_))
+        help_ = (
+            did_you_mean(target.text, [*profiles(), *self.declared]) or "put the profile's file beside the descriptor"
+        )
+        self.diagnostics.append(
+            Diagnostic(rules.UNKNOWN_PROFILE, target.span, f"cannot find profile {target.text!r}", help_)
+        )
         return None
 
     # names
@@ -333,7 +442,14 @@ class _Loader:
             for name, raw in names.items():
                 other = here.setdefault(lead + name, raw)
                 if other is not raw and document.major == "2" and not document.packaged:
-                    self.diagnostics.append(Diagnostic(rules.NAME_IMPORTED_TWICE, at.span, f"cannot import {kind} type {name!r} twice: another import brings it too", "import one of them with a namespace"))
+                    self.diagnostics.append(
+                        Diagnostic(
+                            rules.NAME_IMPORTED_TWICE,
+                            at.span,
+                            f"cannot import {kind} type {name!r} twice: another import brings it too",
+                            "import one of them with a namespace",
+                        )
+                    )
                 elif other is not raw and raw.scope.library is not None:
                     here[lead + name] = raw  # in 1.x the later import counts
         for name, node in theirs.functions.items():
@@ -341,7 +457,14 @@ class _Loader:
         for name, node in theirs.repositories.items():
             other_repository = mine.repositories.setdefault(lead + name, node)
             if other_repository is not node and document.major == "2":
-                self.diagnostics.append(Diagnostic(rules.NAME_IMPORTED_TWICE, other_repository.key_span, f"cannot declare repository {name!r} twice: an import brings it too", "give one of them another name"))
+                self.diagnostics.append(
+                    Diagnostic(
+                        rules.NAME_IMPORTED_TWICE,
+                        other_repository.key_span,
+                        f"cannot declare repository {name!r} twice: an import brings it too",
+                        "give one of them another name",
+                    )
+                )
 
     def own_names(self, document: Document) -> None:
         scope = document.scope
@@ -350,12 +473,18 @@ class _Loader:
                 if node.form == MAP or node.is_null:
                     own = self.kind_of(kind, node, scope) if document.major == "1" and kind == "node" else kind
                     if own != kind:
-                        self.diagnostics.append(Diagnostic(rules.MISPLACED_TYPE, node.key_span, f"{name!r} stands among the {section.replace('_', ' ')} but derives from a {own} type", f"move it to {own}_types"))
+                        self.diagnostics.append(
+                            Diagnostic(
+                                rules.MISPLACED_TYPE,
+                                node.key_span,
+                                f"{name!r} stands among the {section.replace('_', ' ')} but derives from a {own} type",
+                                f"move it to {own}_types",
+                            )
+                        )
                     scope.names[own][name] = RawType(own, name, node, scope)
         for name, node in document.node.section("functions").items():
             if node.form != LIST:
                 scope.functions[name] = node
-
 
     def kind_of(self, kind: str, node: Node, scope: Scope) -> str:
         """The kind of a type by its parent: real files put capability types among node types."""

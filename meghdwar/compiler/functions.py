@@ -142,11 +142,26 @@ def check(found: Call, here: Here) -> Iterator[Diagnostic]:
     argument = found.argument
     if argument is not None and not argument.is_list and not signature.bare and not argument.is_null:
         if here.major == "1" or found.name not in ("value", "node_index", "relationship_index"):
-            yield Diagnostic(rules.BAD_ARITY, argument.span, f"cannot call {spelled} without a list of arguments", f"write {spelled}: [...]")
+            yield Diagnostic(
+                rules.BAD_ARITY,
+                argument.span,
+                f"cannot call {spelled} without a list of arguments",
+                f"write {spelled}: [...]",
+            )
         return
     if not signature.low <= len(arguments) <= signature.high:
-        wanted = f"{signature.low}" if signature.low == signature.high else f"{signature.low} to {signature.high}" if signature.high < MANY else f"at least {signature.low}"
-        yield Diagnostic(rules.BAD_ARITY, (argument or found.node).span, f"cannot call {spelled} with {len(arguments)} arguments: it takes {wanted}")
+        wanted = (
+            f"{signature.low}"
+            if signature.low == signature.high
+            else f"{signature.low} to {signature.high}"
+            if signature.high < MANY
+            else f"at least {signature.low}"
+        )
+        yield Diagnostic(
+            rules.BAD_ARITY,
+            (argument or found.node).span,
+            f"cannot call {spelled} with {len(arguments)} arguments: it takes {wanted}",
+        )
         return
     if found.name == "get_input":
         yield from _get_input(arguments, here)
@@ -162,7 +177,11 @@ def check(found: Call, here: Here) -> Iterator[Diagnostic]:
     elif found.name == "token":
         yield from _token(arguments)
     elif found.name == "join" and not arguments[0].is_list and call(arguments[0], here) is None:
-        yield Diagnostic(rules.BAD_ARGUMENT, arguments[0].span, f"cannot join a {arguments[0].kind}: the first argument of {spelled} is a list")
+        yield Diagnostic(
+            rules.BAD_ARGUMENT,
+            arguments[0].span,
+            f"cannot join a {arguments[0].kind}: the first argument of {spelled} is a list",
+        )
 
 
 def _custom(found: Call, here: Here) -> Iterator[Diagnostic]:
@@ -176,7 +195,11 @@ def _custom(found: Call, here: Here) -> Iterator[Diagnostic]:
         if fixed <= count <= (MANY if variadic else fixed + optional) or (fixed == 0 and item.get("arguments") is None):
             return
     if signatures is not None and signatures.list:
-        yield Diagnostic(rules.BAD_ARITY, (found.argument or found.node).span, f"cannot call ${found.name} with {count} arguments: no signature takes that many")
+        yield Diagnostic(
+            rules.BAD_ARITY,
+            (found.argument or found.node).span,
+            f"cannot call ${found.name} with {count} arguments: no signature takes that many",
+        )
 
 
 def _get_input(arguments: list[Node], here: Here) -> Iterator[Diagnostic]:
@@ -185,7 +208,12 @@ def _get_input(arguments: list[Node], here: Here) -> Iterator[Diagnostic]:
         yield Diagnostic(rules.BAD_ARGUMENT, name.span, f"cannot name an input by a {name.kind}")
         return
     if here.service is None:
-        yield Diagnostic(rules.FUNCTION_PLACE, name.span, f"cannot use the input {name.text!r} in a type: types know no inputs", "make it a property of the type")
+        yield Diagnostic(
+            rules.FUNCTION_PLACE,
+            name.span,
+            f"cannot use the input {name.text!r} in a type: types know no inputs",
+            "make it a property of the type",
+        )
     elif name.text not in here.service.inputs:
         help_ = did_you_mean(name.text, here.service.inputs) or "declare it under `inputs`"
         yield Diagnostic(rules.UNKNOWN_INPUT, name.span, f"cannot find input {name.text!r}", help_)
@@ -211,13 +239,22 @@ def _walk(schema: Schema | None, path: list[Node], what: str) -> Iterator[Diagno
             schema = inner
         elif schema.base == "list":
             if not isinstance(step.scalar, int):
-                yield Diagnostic(rules.UNKNOWN_PART, step.span, f"cannot find {step.text!r} in {what}: it is a list", "give the number of the item, from 0")
+                yield Diagnostic(
+                    rules.UNKNOWN_PART,
+                    step.span,
+                    f"cannot find {step.text!r} in {what}: it is a list",
+                    "give the number of the item, from 0",
+                )
                 return
             schema = schema.entry
         elif schema.base == "map":
             schema = schema.entry
         else:
-            yield Diagnostic(rules.UNKNOWN_PART, step.span, f"cannot find {step.text!r} in {what}: it is a {schema.base}, which has no parts")
+            yield Diagnostic(
+                rules.UNKNOWN_PART,
+                step.span,
+                f"cannot find {step.text!r} in {what}: it is a {schema.base}, which has no parts",
+            )
             return
 
 
@@ -233,16 +270,31 @@ def _reference(found: Call, arguments: list[Node], here: Here) -> Iterator[Diagn
         bound = here.entity(entity.text)
         type_ = bound.type if bound is not None else (here.self_type if entity.text == "SELF" else None)
         if bound is None and here.bound is None and here.type is None:
-            yield Diagnostic(rules.UNKNOWN_REFERENCE, entity.span, f"cannot use {entity.text} here: it means something only inside a node, relationship, group or policy", "name the node template")
+            yield Diagnostic(
+                rules.UNKNOWN_REFERENCE,
+                entity.span,
+                f"cannot use {entity.text} here: it means something only inside a node, relationship, group or policy",
+                "name the node template",
+            )
             return
     elif here.service is None:
-        yield Diagnostic(rules.FUNCTION_PLACE, entity.span, f"cannot use the node {entity.text!r} in a type: types know no templates", "say SELF, or use a requirement")
+        yield Diagnostic(
+            rules.FUNCTION_PLACE,
+            entity.span,
+            f"cannot use the node {entity.text!r} in a type: types know no templates",
+            "say SELF, or use a requirement",
+        )
         return
     else:
         bound = here.service.entity(entity.text, here)
         if bound is None:
             help_ = did_you_mean(entity.text, [*here.service.templates, *here.service.relationships, *ENTITIES])
-            yield Diagnostic(rules.UNKNOWN_REFERENCE, entity.span, f"cannot find node {entity.text!r}", help_ or "name a node template, or SELF, SOURCE, TARGET or HOST")
+            yield Diagnostic(
+                rules.UNKNOWN_REFERENCE,
+                entity.span,
+                f"cannot find node {entity.text!r}",
+                help_ or "name a node template, or SELF, SOURCE, TARGET or HOST",
+            )
             return
         type_ = bound.type
     if type_ is None or type_.broken:
@@ -260,7 +312,12 @@ def _member(attribute: bool, type_: TypeDef, bound: Bound | None, path: list[Nod
         if name == "CAPABILITY" and len(path) > 1 and path[1].is_scalar and type_.kind == "node":
             name, first, rest = path[1].text, path[1], path[2:]
             if name not in type_.capabilities and not any(c.type_name == name for c in type_.capabilities.values()):
-                yield Diagnostic(rules.UNKNOWN_CAPABILITY, first.span, f"cannot find capability {name!r} in {type_.name}", did_you_mean(name, type_.capabilities))
+                yield Diagnostic(
+                    rules.UNKNOWN_CAPABILITY,
+                    first.span,
+                    f"cannot find capability {name!r} in {type_.name}",
+                    did_you_mean(name, type_.capabilities),
+                )
             elif rest and name in type_.capabilities:
                 yield from _in_capability(attribute, type_.capabilities[name], rest)
         return
@@ -268,7 +325,12 @@ def _member(attribute: bool, type_: TypeDef, bound: Bound | None, path: list[Nod
     schema = next((found[name] for found in (schemas[::-1] if attribute else schemas) if name in found), None)
     if schema is not None and not (rest and rest[0].is_scalar and _is_through(type_, name)):
         if not attribute and name not in type_.properties:
-            yield Diagnostic(rules.UNKNOWN_REFERENCE, first.span, f"cannot get property {name!r} of {type_.name}: it is an attribute", "use get_attribute")
+            yield Diagnostic(
+                rules.UNKNOWN_REFERENCE,
+                first.span,
+                f"cannot get property {name!r} of {type_.name}: it is an attribute",
+                "use get_attribute",
+            )
             return
         yield from _walk(schema, rest, f"{name!r}")
         return
@@ -300,14 +362,20 @@ def _in_capability(attribute: bool, capability: CapabilityDef, rest: list[Node])
     if schema is None:
         known = [*capability.properties, *capability.attributes]
         help_ = did_you_mean(first.text, known) or (f"it has {', '.join(known)}" if known else "")
-        yield Diagnostic(rules.UNKNOWN_REFERENCE, first.span, f"cannot find {first.text!r} in capability {capability.name!r}", help_)
+        yield Diagnostic(
+            rules.UNKNOWN_REFERENCE, first.span, f"cannot find {first.text!r} in capability {capability.name!r}", help_
+        )
     else:
         yield from _walk(schema, rest[1:], f"{first.text!r}")
 
 
-def _through(attribute: bool, type_: TypeDef, bound: Bound | None, name: str, rest: list[Node], here: Here) -> Iterator[Diagnostic]:
+def _through(
+    attribute: bool, type_: TypeDef, bound: Bound | None, name: str, rest: list[Node], here: Here
+) -> Iterator[Diagnostic]:
     """Through a requirement to the node that fills it."""
-    fill = next((fill for fill in bound.fills if fill.name == name and fill.target is not None), None) if bound else None
+    fill = (
+        next((fill for fill in bound.fills if fill.name == name and fill.target is not None), None) if bound else None
+    )
     if fill is None or fill.target is None or fill.target.type is None or fill.target.type.broken:
         return
     target = fill.target.type
@@ -331,7 +399,12 @@ def _operation_output(arguments: list[Node], here: Here) -> Iterator[Diagnostic]
     bound = here.service.entity(entity.text, here)
     if bound is None:
         if entity.text not in ENTITIES:
-            yield Diagnostic(rules.UNKNOWN_REFERENCE, entity.span, f"cannot find node {entity.text!r}", did_you_mean(entity.text, here.service.templates))
+            yield Diagnostic(
+                rules.UNKNOWN_REFERENCE,
+                entity.span,
+                f"cannot find node {entity.text!r}",
+                did_you_mean(entity.text, here.service.templates),
+            )
         return
     if bound.type is None or bound.type.broken:
         return
@@ -339,9 +412,22 @@ def _operation_output(arguments: list[Node], here: Here) -> Iterator[Diagnostic]
     found = bound.type.interfaces.get(interface.text)
     if found is None:
         if interface.text not in bound.assigned("interfaces"):
-            yield Diagnostic(rules.UNKNOWN_INTERFACE, interface.span, f"cannot find interface {interface.text!r} in {bound.type.name}", did_you_mean(interface.text, bound.type.interfaces))
-    elif arguments[2].text not in found.operations and arguments[2].text not in bound.assigned("interfaces").get(interface.text, interface).map:
-        yield Diagnostic(rules.UNKNOWN_OPERATION, arguments[2].span, f"cannot find operation {arguments[2].text!r} in interface {interface.text!r}", did_you_mean(arguments[2].text, found.operations))
+            yield Diagnostic(
+                rules.UNKNOWN_INTERFACE,
+                interface.span,
+                f"cannot find interface {interface.text!r} in {bound.type.name}",
+                did_you_mean(interface.text, bound.type.interfaces),
+            )
+    elif (
+        arguments[2].text not in found.operations
+        and arguments[2].text not in bound.assigned("interfaces").get(interface.text, interface).map
+    ):
+        yield Diagnostic(
+            rules.UNKNOWN_OPERATION,
+            arguments[2].span,
+            f"cannot find operation {arguments[2].text!r} in interface {interface.text!r}",
+            did_you_mean(arguments[2].text, found.operations),
+        )
 
 
 def _get_artifact(arguments: list[Node], here: Here) -> Iterator[Diagnostic]:
@@ -349,21 +435,39 @@ def _get_artifact(arguments: list[Node], here: Here) -> Iterator[Diagnostic]:
     bound = here.service.entity(entity.text, here) if here.service is not None else None
     type_ = bound.type if bound is not None else (here.type if entity.text == "SELF" else None)
     if bound is None and here.service is not None and entity.text not in ENTITIES:
-        yield Diagnostic(rules.UNKNOWN_REFERENCE, entity.span, f"cannot find node {entity.text!r}", did_you_mean(entity.text, here.service.templates))
+        yield Diagnostic(
+            rules.UNKNOWN_REFERENCE,
+            entity.span,
+            f"cannot find node {entity.text!r}",
+            did_you_mean(entity.text, here.service.templates),
+        )
         return
     if type_ is None or type_.broken:
         return
     known = [*type_.artifacts, *(bound.assigned("artifacts") if bound else ())]
     if name.text not in known and name.is_scalar:
-        yield Diagnostic(rules.UNKNOWN_REFERENCE, name.span, f"cannot find artifact {name.text!r} in {bound.name if bound else type_.name!r}", did_you_mean(name.text, known))
+        yield Diagnostic(
+            rules.UNKNOWN_REFERENCE,
+            name.span,
+            f"cannot find artifact {name.text!r} in {bound.name if bound else type_.name!r}",
+            did_you_mean(name.text, known),
+        )
 
 
 def _token(arguments: list[Node]) -> Iterator[Diagnostic]:
     separator, index = arguments[1:]
     if separator.is_scalar and not separator.text:
-        yield Diagnostic(rules.BAD_ARGUMENT, separator.span, "cannot cut a text at nothing: the second argument of token is a separator")
+        yield Diagnostic(
+            rules.BAD_ARGUMENT,
+            separator.span,
+            "cannot cut a text at nothing: the second argument of token is a separator",
+        )
     if index.is_scalar and (not isinstance(index.scalar, int) or index.scalar < 0) and not index.text.startswith("$"):
-        yield Diagnostic(rules.BAD_ARGUMENT, index.span, f"cannot take part {index.text!r}: the third argument of token is a number from 0")
+        yield Diagnostic(
+            rules.BAD_ARGUMENT,
+            index.span,
+            f"cannot take part {index.text!r}: the third argument of token is a number from 0",
+        )
 
 
 def result(found: Call, here: Here) -> tuple[str, Schema | None]:

@@ -30,7 +30,9 @@ class Construct:
     open: Shape | None = None
     loose: bool = False  # other keys are only warned of
 
-    def but(self, *less: str, required: tuple[str, ...] | None = None, short: Shape | None = None, **more: Shape) -> Construct:
+    def but(
+        self, *less: str, required: tuple[str, ...] | None = None, short: Shape | None = None, **more: Shape
+    ) -> Construct:
         keys = {key: shape for key, shape in {**self.keys, **more}.items() if key not in less}
         wanted = self.required if required is None else required
         return replace(self, keys=keys, required=wanted, short=short or self.short)
@@ -197,7 +199,11 @@ SIMPLE: Grammar = {
 }  # fmt: skip
 
 _SCHEMA_2: dict[str, Shape] = {"entry_schema": "schema", "key_schema": "schema", "validation": ANY}
-_OPERATIONS_2: dict[str, Shape] = {"inputs": ANY, "operations": _map("operation"), "notifications": _map("notification")}
+_OPERATIONS_2: dict[str, Shape] = {
+    "inputs": ANY,
+    "operations": _map("operation"),
+    "notifications": _map("notification"),
+}
 
 TOSCA_2: Grammar = {
     **SIMPLE,
@@ -262,7 +268,9 @@ def check(node: Node, shape: Shape, grammar: Grammar) -> list[Diagnostic]:
 
 def _wrong(node: Node, what: str, wanted: str, help_: str = "") -> Diagnostic:
     what = what or "a value"
-    return Diagnostic(rules.WRONG_SHAPE, node.span, f"cannot read {what} from {_a(node.kind)}: it has to be {wanted}", help_)
+    return Diagnostic(
+        rules.WRONG_SHAPE, node.span, f"cannot read {what} from {_a(node.kind)}: it has to be {wanted}", help_
+    )
 
 
 def _a(kind: str) -> str:
@@ -287,7 +295,9 @@ def _check(node: Node, shape: Shape, what: str, grammar: Grammar, found: list[Di
             return  # one name instead of a list of one
         if not node.is_list:
             found.append(_wrong(node, what, "a list", "put it in brackets: [...]" if node.is_scalar else ""))
-        found.extend(_wrong(item, f"an item of {what}", "text") for item in node.list if not item.is_scalar or item.is_null)
+        found.extend(
+            _wrong(item, f"an item of {what}", "text") for item in node.list if not item.is_scalar or item.is_null
+        )
     elif shape == BOOLEAN:
         if not isinstance(node.scalar, bool) and node.text not in ("yes", "no"):
             found.append(_wrong(node, what, "true or false"))
@@ -301,7 +311,11 @@ def _counts(node: Node, what: str, found: list[Diagnostic]) -> None:
     if not good:
         found.append(_wrong(node, what, "a range such as [0, 1] or [1, UNBOUNDED]"))
     elif int(str(low.scalar)) < 0 or (type(high.scalar) is int and high.scalar < int(str(low.scalar))):
-        found.append(Diagnostic(rules.WRONG_SHAPE, node.span, f"cannot read {what}: the range ends before it starts or is negative"))
+        found.append(
+            Diagnostic(
+                rules.WRONG_SHAPE, node.span, f"cannot read {what}: the range ends before it starts or is negative"
+            )
+        )
 
 
 def _collection(node: Node, kind: str, item: str, what: str, grammar: Grammar, found: list[Diagnostic]) -> None:
@@ -311,7 +325,11 @@ def _collection(node: Node, kind: str, item: str, what: str, grammar: Grammar, f
             return
         for name, value in node.map.items():
             if not name.strip():
-                found.append(Diagnostic(rules.EMPTY_NAME, value.key_span, f"cannot use an empty name in {what}", "give it a name"))
+                found.append(
+                    Diagnostic(
+                        rules.EMPTY_NAME, value.key_span, f"cannot use an empty name in {what}", "give it a name"
+                    )
+                )
             _check(value, item, name if item in grammar else what, grammar, found)
         return
     if kind == "named" and node.is_map and item == "policy" and grammar is SIMPLE:
@@ -325,9 +343,23 @@ def _collection(node: Node, kind: str, item: str, what: str, grammar: Grammar, f
         if kind == "list":
             _check(entry, item, what, grammar, found)
         elif grammar is SIMPLE and slipped_name(entry) is not None:
-            found.append(Diagnostic(rules.SLIPPED, entry.span, f"what belongs to {slipped_name(entry)!r} stands beside it", "indent it further"))
+            found.append(
+                Diagnostic(
+                    rules.SLIPPED,
+                    entry.span,
+                    f"what belongs to {slipped_name(entry)!r} stands beside it",
+                    "indent it further",
+                )
+            )
         elif len(entry.map) != 1:
-            found.append(_wrong(entry, f"an item of {what}", "a map with one key, its name", "mind the indentation below the name" if entry.is_map else ""))
+            found.append(
+                _wrong(
+                    entry,
+                    f"an item of {what}",
+                    "a map with one key, its name",
+                    "mind the indentation below the name" if entry.is_map else "",
+                )
+            )
         else:
             ((name, value),) = entry.map.items()
             _check(value, item, name, grammar, found)
@@ -345,29 +377,55 @@ def _construct(node: Node, construct: Construct, what: str, grammar: Grammar, fo
         shape = keys.get(key)
         if shape is None:
             if key[:1] == "_" and grammar is SIMPLE:
-                found.append(Diagnostic(rules.EXTENSION_KEY, value.key_span, f"{key!r} is somebody's extension: it is not looked at"))
+                found.append(
+                    Diagnostic(
+                        rules.EXTENSION_KEY, value.key_span, f"{key!r} is somebody's extension: it is not looked at"
+                    )
+                )
                 continue
             if construct.open is not None and (construct.open == ANY or not value.is_list or not value.list):
                 _check(value, construct.open, key, grammar, found)
                 continue
             help_ = did_you_mean(key, keys)
             if construct.loose:
-                found.append(Diagnostic(rules.EXTENSION_KEY, value.key_span, f"{construct.what} has no key {key!r}: it is not looked at", help_))
+                found.append(
+                    Diagnostic(
+                        rules.EXTENSION_KEY,
+                        value.key_span,
+                        f"{construct.what} has no key {key!r}: it is not looked at",
+                        help_,
+                    )
+                )
                 continue
-            found.append(Diagnostic(rules.UNKNOWN_KEY, value.key_span, f"cannot use {key!r} here: {construct.what} has no such key", help_ or "it has " + ", ".join(keys)))
+            found.append(
+                Diagnostic(
+                    rules.UNKNOWN_KEY,
+                    value.key_span,
+                    f"cannot use {key!r} here: {construct.what} has no such key",
+                    help_ or "it has " + ", ".join(keys),
+                )
+            )
             continue
         if shape != ANY:
             _check(value, shape, key, grammar, found)
     for key in construct.required:
         if node.get(key) is None and not (key == "type" and "copy" in node.map):
             of = f"{construct.what} {what!r}" if what else construct.what
-            found.append(Diagnostic(rules.MISSING_KEY, node.key_span, f"cannot read {of} without its {key!r}", f"add {key!r}"))
+            found.append(
+                Diagnostic(rules.MISSING_KEY, node.key_span, f"cannot read {of} without its {key!r}", f"add {key!r}")
+            )
 
 
 def slipped_name(item: Node) -> str | None:
     """The name in `- name:` when what belongs below it stands beside it: a slip of the indentation in real files."""
     if len(item.map) > 1:
         name = next(iter(item.map))
-        if item.map[name].is_null and set(item.map) - {name} <= {"node", "capability", "relationship", "node_filter", "occurrences"}:
+        if item.map[name].is_null and set(item.map) - {name} <= {
+            "node",
+            "capability",
+            "relationship",
+            "node_filter",
+            "occurrences",
+        }:
             return name
     return None

@@ -13,7 +13,12 @@ from meghdwar.diagnostics import Diagnostic, did_you_mean
 from meghdwar.model import Constraint, Input, Value
 
 GIB = 1 << 30
-UNITS: Mapping[str, str] = {"scalar-unit.size": "GiB", "scalar-unit.time": "s", "scalar-unit.frequency": "Hz", "scalar-unit.bitrate": "bit/s"}
+UNITS: Mapping[str, str] = {
+    "scalar-unit.size": "GiB",
+    "scalar-unit.time": "s",
+    "scalar-unit.frequency": "Hz",
+    "scalar-unit.bitrate": "bit/s",
+}
 _KINDS: Mapping[str, str] = {
     "string": "string", "integer": "integer", "float": "float", "boolean": "boolean", "map": "map", "complex": "map",
     "list": "list", "range": "list", "scalar-unit.size": "integer", "scalar-unit.time": "float",
@@ -34,9 +39,13 @@ def declared(name: str, schema: Schema, evaluate: Callable[[Node, Schema | None,
         default=counted(evaluate(default, schema, here), schema) if default is not None else None,
         description=" ".join(description.text.split()) if description is not None else "",
         constraints=tuple(
-            Constraint(clause.operator, counted(_operand(clause.operand, clause.words), schema)) for clause in values.clauses(schema)
+            Constraint(clause.operator, counted(_operand(clause.operand, clause.words), schema))
+            for clause in values.clauses(schema)
         ),
-        secret=metadata is not None and metadata.is_map and "secret" in metadata.map and metadata.map["secret"].text == "true",
+        secret=metadata is not None
+        and metadata.is_map
+        and "secret" in metadata.map
+        and metadata.map["secret"].text == "true",
         required=required is None or required.scalar is not False,
         unit=UNITS.get(schema.base, ""),
         entry=schema.entry.base if schema.entry is not None else "",
@@ -70,12 +79,31 @@ def given(service: Service, wanted: Mapping[str, object]) -> tuple[dict[str, Nod
         node = value if isinstance(value, Node) else node_of(value, f"input {name}")
         schema = service.inputs.get(name)
         if schema is None:
-            help_ = did_you_mean(name, service.inputs) or (f"it declares {', '.join(service.inputs)}" if service.inputs else "it declares none")
-            problems.append(Diagnostic(rules.INPUT_NOT_DECLARED, node.key_span, f"cannot set input {name!r}: the template declares none of that name", help_))
+            help_ = did_you_mean(name, service.inputs) or (
+                f"it declares {', '.join(service.inputs)}" if service.inputs else "it declares none"
+            )
+            problems.append(
+                Diagnostic(
+                    rules.INPUT_NOT_DECLARED,
+                    node.key_span,
+                    f"cannot set input {name!r}: the template declares none of that name",
+                    help_,
+                )
+            )
             continue
         if schema.base == "string" and node.is_scalar:
             node = Node(QUOTED, node.text, node.at, node.file, node.key_at)
-        wrong = [Diagnostic(rules.INPUT_BAD_VALUE, item.span, f"input {name!r}: {item.message}", item.help, ((schema.node.key_span, "declared here"),)) for item in values.check(node, schema, Here(None, schema.scope)) if item.is_error]
+        wrong = [
+            Diagnostic(
+                rules.INPUT_BAD_VALUE,
+                item.span,
+                f"input {name!r}: {item.message}",
+                item.help,
+                ((schema.node.key_span, "declared here"),),
+            )
+            for item in values.check(node, schema, Here(None, schema.scope))
+            if item.is_error
+        ]
         problems.extend(wrong)
         if not wrong:
             found[name] = node

@@ -25,9 +25,21 @@ def of_type(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnostic]:
                 yield unknown("interface", named, here.scope)
                 continue
         elif name not in above and here.scope.lookup("interface", name) is None and here.major == "2":
-            yield Diagnostic(rules.MISSING_KEY, node.key_span, f"cannot read interface {name!r} without its 'type'", "add `type: ...`")
+            yield Diagnostic(
+                rules.MISSING_KEY,
+                node.key_span,
+                f"cannot read interface {name!r} without its 'type'",
+                "add `type: ...`",
+            )
             continue
-        yield from _operations(node, type_.interfaces[name].operations if name in type_.interfaces else {}, named is None and name not in above, here, files, type_.artifacts)
+        yield from _operations(
+            node,
+            type_.interfaces[name].operations if name in type_.interfaces else {},
+            named is None and name not in above,
+            here,
+            files,
+            type_.artifacts,
+        )
     for node in type_.node.section("artifacts").values():
         yield from artifact(node, here, files)
 
@@ -44,24 +56,41 @@ def assigned(bound: Bound, here: Here, files: Files) -> Iterator[Diagnostic]:
     artifacts: dict[str, object] = {**(type_.artifacts if type_ else {}), **bound.assigned("artifacts")}
     for name, node in bound.assigned("interfaces").items():
         known = type_.interfaces if type_ is not None else {}
-        item = known.get(name) or next((i for i in known.values() if i.type is not None and i.type.raw.name == name), None)
+        item = known.get(name) or next(
+            (i for i in known.values() if i.type is not None and i.type.raw.name == name), None
+        )
         named = node.get("type") if node.is_map else None
         if item is None and type_ is not None and not type_.broken:
             raw = here.scope.lookup("interface", named.text if named is not None else name)
             if raw is None and here.major == "2" or (raw is None and known and named is None):
                 help_ = did_you_mean(name, known) or (f"it has {', '.join(known)}" if known else "")
-                yield Diagnostic(rules.UNKNOWN_INTERFACE, node.key_span, f"cannot find interface {name!r} in {type_.name}", help_)
+                yield Diagnostic(
+                    rules.UNKNOWN_INTERFACE, node.key_span, f"cannot find interface {name!r} in {type_.name}", help_
+                )
                 continue
-            yield from _operations(node, {op: [] for op in resolve(raw).operations} if raw else {}, raw is None, here, files, artifacts)
+            yield from _operations(
+                node, {op: [] for op in resolve(raw).operations} if raw else {}, raw is None, here, files, artifacts
+            )
             continue
         yield from _operations(node, item.operations if item is not None else {}, item is None, here, files, artifacts)
 
 
-def _operations(node: Node, known: Mapping[str, object], loose: bool, here: Here, files: Files, artifacts: Mapping[str, object]) -> Iterator[Diagnostic]:
-    declared = {name for name, places in known.items() if not (isinstance(places, list) and len(places) == 1 and places[0][0] in operation_nodes(node).values())}
+def _operations(
+    node: Node, known: Mapping[str, object], loose: bool, here: Here, files: Files, artifacts: Mapping[str, object]
+) -> Iterator[Diagnostic]:
+    declared = {
+        name
+        for name, places in known.items()
+        if not (isinstance(places, list) and len(places) == 1 and places[0][0] in operation_nodes(node).values())
+    }
     for name, operation in operation_nodes(node).items():
         if not loose and declared and name not in declared and here.bound is not None:
-            yield Diagnostic(rules.UNKNOWN_OPERATION, operation.key_span, f"cannot find operation {name!r} in this interface", did_you_mean(name, declared) or f"it has {', '.join(sorted(declared))}")
+            yield Diagnostic(
+                rules.UNKNOWN_OPERATION,
+                operation.key_span,
+                f"cannot find operation {name!r} in this interface",
+                did_you_mean(name, declared) or f"it has {', '.join(sorted(declared))}",
+            )
         yield from _operation(operation, here, files, artifacts)
     for value in node.section("inputs").values():
         yield from _input(value, here)
@@ -77,7 +106,24 @@ def _operation(node: Node, here: Here, files: Files, artifacts: Mapping[str, obj
 
 def _input(value: Node, here: Here) -> Iterator[Diagnostic]:
     """An input of an operation: a definition when it says its type, else a value."""
-    if value.is_map and "type" in value.map and set(value.map) <= {"type", "default", "required", "description", "value", "entry_schema", "constraints", "status", "key_schema", "validation", "metadata"}:
+    if (
+        value.is_map
+        and "type" in value.map
+        and set(value.map)
+        <= {
+            "type",
+            "default",
+            "required",
+            "description",
+            "value",
+            "entry_schema",
+            "constraints",
+            "status",
+            "key_schema",
+            "validation",
+            "metadata",
+        }
+    ):
         schema = Schema(value, here.scope)
         named = value.map["type"]
         if not schema.base and named.is_scalar and not named.is_null and here.scope.lookup("data", named.text) is None:
@@ -107,12 +153,20 @@ def _implementation(node: Node, here: Here, files: Files, artifacts: Mapping[str
 
 
 def _file(node: Node, files: Files, artifacts: Mapping[str, object], here: Here) -> Iterator[Diagnostic]:
-    if not node.text or node.text in artifacts or any(mark in node.text for mark in _REMOTE) or "." not in node.text.strip("."):
+    if (
+        not node.text
+        or node.text in artifacts
+        or any(mark in node.text for mark in _REMOTE)
+        or "." not in node.text.strip(".")
+    ):
         return  # nothing, an artifact by name, something remote, or a command and not a file
     if node.text.split()[0] != node.text and not exists(node, node.text, files):
         return  # a command line
     if not exists(node, node.text, files):
-        help_ = did_you_mean(node.text, [*artifacts, *files.names()]) or f"it would have to be at {path_of(node, node.text)!r}"
+        help_ = (
+            did_you_mean(node.text, [*artifacts, *files.names()])
+            or f"it would have to be at {path_of(node, node.text)!r}"
+        )
         yield Diagnostic(rules.ARTIFACT_NOT_FOUND, node.span, f"cannot find the file {node.text!r}", help_)
 
 
@@ -130,10 +184,23 @@ def artifact(node: Node, here: Here, files: Files) -> Iterator[Diagnostic]:
     file, repository = (node.get("file") if node.is_map else node), node.get("repository")
     if repository is not None and repository.text not in here.scope.repositories:
         help_ = did_you_mean(repository.text, here.scope.repositories) or "declare it under `repositories`"
-        yield Diagnostic(rules.UNKNOWN_REPOSITORY, repository.span, f"cannot find repository {repository.text!r}", help_)
-    elif file is not None and file.is_scalar and file.text and repository is None and not any(m in file.text for m in _REMOTE):
+        yield Diagnostic(
+            rules.UNKNOWN_REPOSITORY, repository.span, f"cannot find repository {repository.text!r}", help_
+        )
+    elif (
+        file is not None
+        and file.is_scalar
+        and file.text
+        and repository is None
+        and not any(m in file.text for m in _REMOTE)
+    ):
         if not exists(file, file.text, files) and not (type_ is not None and "Container" in type_.name):
-            yield Diagnostic(rules.ARTIFACT_NOT_FOUND, file.span, f"cannot find the file {file.text!r}", f"it would have to be at {path_of(file, file.text)!r}; or name the repository that has it")
+            yield Diagnostic(
+                rules.ARTIFACT_NOT_FOUND,
+                file.span,
+                f"cannot find the file {file.text!r}",
+                f"it would have to be at {path_of(file, file.text)!r}; or name the repository that has it",
+            )
     if type_ is not None and node.is_map and not type_.broken:
         given = node.get("properties")
         if given is not None and given.is_map and type_.properties:
@@ -147,5 +214,3 @@ def path_of(node: Node, name: str) -> str:
 
 def exists(node: Node, name: str, files: Files) -> bool:
     return files.exists(path_of(node, name)) or files.exists(posixpath.normpath(name.lstrip("/")))
-
-

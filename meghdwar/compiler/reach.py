@@ -31,9 +31,19 @@ def demote(found: list[Diagnostic], document: Document, service: Service) -> lis
 
 def reached(service: Service) -> set[RawType]:
     """Every type that a template, relationship, group or policy is of, and all that those types name."""
-    bounds = [*service.templates.values(), *service.relationships.values(), *service.groups.values(), *service.policies.values()]
+    bounds = [
+        *service.templates.values(),
+        *service.relationships.values(),
+        *service.groups.values(),
+        *service.policies.values(),
+    ]
     stack = [bound.type for bound in bounds if bound.type is not None]
-    stack += [fill.relationship.type for bound in bounds for fill in bound.fills if fill.relationship is not None and fill.relationship.type is not None]
+    stack += [
+        fill.relationship.type
+        for bound in bounds
+        for fill in bound.fills
+        if fill.relationship is not None and fill.relationship.type is not None
+    ]
     stack += [schema.data for schema in service.inputs.values() if schema.data is not None]
     seen: set[RawType] = set()
     while stack:

@@ -39,7 +39,11 @@ def _candidates(service: Service, source: Bound, fill: Fill, node_filter: Node |
             continue
         if wanted is not None and not bound.type.derives(wanted):
             continue
-        if wanted is None and capability and not any(c.type_name == capability or name == capability for name, c in bound.type.capabilities.items()):
+        if (
+            wanted is None
+            and capability
+            and not any(c.type_name == capability or name == capability for name, c in bound.type.capabilities.items())
+        ):
             continue
         if node_filter is None or satisfies(service, bound, node_filter):
             yield bound
@@ -56,7 +60,9 @@ def satisfies(service: Service, bound: Bound, node_filter: Node) -> bool:
             given = bound.assigned("capabilities").get(name)
             wanted.append((given.section("properties") if given is not None else {}, name, inner.get("properties")))
     for given_values, capability, clauses in wanted:
-        for item in (clauses.list if clauses is not None and clauses.is_list else [clauses] if clauses is not None else []):
+        for item in (
+            clauses.list if clauses is not None and clauses.is_list else [clauses] if clauses is not None else []
+        ):
             for name, clause in item.map.items():
                 if _breaks(bound, capability, name, given_values.get(name), clause):
                     return False
@@ -72,7 +78,11 @@ def _breaks(bound: Bound, capability: str | None, name: str, given: Node | None,
         return schema is None
     value = values.datum(value_node, schema)
     for item in clause.list if clause.is_list else [clause]:
-        parsed, _ = constraints.parse_clause(item, lambda operand: values.datum(operand, schema)) if item.is_map else (None, None)
+        parsed, _ = (
+            constraints.parse_clause(item, lambda operand: values.datum(operand, schema))
+            if item.is_map
+            else (None, None)
+        )
         if parsed is not None and constraints.violation(parsed, value) is not None:
             return True
         if item.is_scalar and values.datum(item, schema) != value:
@@ -111,12 +121,29 @@ def check(service: Service, bound: Bound, here: Here) -> Iterator[Diagnostic]:
     for fill in bound.fills:
         if fill.definition is None:
             if type_ is not None and not type_.broken:
-                if service.major == "1" and fill.target is not None and fill.relationship is not None and fill.relationship.type is not None:
-                    yield Diagnostic(rules.LOOSE_REQUIREMENT, fill.node.key_span, f"{type_.name} declares no requirement {fill.name!r}: its relationship says what is meant", did_you_mean(fill.name, type_.requirements))
+                if (
+                    service.major == "1"
+                    and fill.target is not None
+                    and fill.relationship is not None
+                    and fill.relationship.type is not None
+                ):
+                    yield Diagnostic(
+                        rules.LOOSE_REQUIREMENT,
+                        fill.node.key_span,
+                        f"{type_.name} declares no requirement {fill.name!r}: its relationship says what is meant",
+                        did_you_mean(fill.name, type_.requirements),
+                    )
                     yield from _relationship(service, fill, here)
                     continue
-                help_ = did_you_mean(fill.name, type_.requirements) or f"it has {', '.join(type_.requirements) or 'none'}"
-                yield Diagnostic(rules.UNKNOWN_REQUIREMENT, fill.node.key_span, f"cannot find requirement {fill.name!r} in {type_.name}", help_)
+                help_ = (
+                    did_you_mean(fill.name, type_.requirements) or f"it has {', '.join(type_.requirements) or 'none'}"
+                )
+                yield Diagnostic(
+                    rules.UNKNOWN_REQUIREMENT,
+                    fill.node.key_span,
+                    f"cannot find requirement {fill.name!r} in {type_.name}",
+                    help_,
+                )
             continue
         yield from _target(service, bound, fill, fill.definition)
         yield from _relationship(service, fill, here)
@@ -128,9 +155,19 @@ def check(service: Service, bound: Bound, here: Here) -> Iterator[Diagnostic]:
         if count > definition.high:
             last = [fill for fill in bound.fills if fill.name == name][definition.high]
             rule = rules.FILLED_AGAIN if service.major == "1" else rules.TOO_MANY
-            yield Diagnostic(rule, last.node.key_span, f"cannot fill requirement {name!r} of {bound.name!r} {count} times: {type_.name} allows {definition.high}", "remove one")
+            yield Diagnostic(
+                rule,
+                last.node.key_span,
+                f"cannot fill requirement {name!r} of {bound.name!r} {count} times: {type_.name} allows {definition.high}",
+                "remove one",
+            )
         elif count < definition.low and definition.low > 0 and not service.node.get("substitution_mappings"):
-            yield Diagnostic(rules.REQUIREMENT_OPEN, bound.node.key_span, f"requirement {name!r} of {bound.name!r} is not filled", f"add `- {name}: ...`, or leave it to whoever uses this template")
+            yield Diagnostic(
+                rules.REQUIREMENT_OPEN,
+                bound.node.key_span,
+                f"requirement {name!r} of {bound.name!r} is not filled",
+                f"add `- {name}: ...`, or leave it to whoever uses this template",
+            )
 
 
 def _target(service: Service, bound: Bound, fill: Fill, definition: RequirementDef) -> Iterator[Diagnostic]:
@@ -140,12 +177,28 @@ def _target(service: Service, bound: Bound, fill: Fill, definition: RequirementD
     target_node = node.get("node") if node.is_map else node
     if target_node is not None and target_node.is_list and target_node.list:
         target_node = target_node.list[0]
-    if target_node is not None and target_node.is_scalar and not target_node.is_null and fill.target is None and fill.target_type is None:
+    if (
+        target_node is not None
+        and target_node.is_scalar
+        and not target_node.is_null
+        and fill.target is None
+        and fill.target_type is None
+    ):
         help_ = did_you_mean(target_node.text, service.templates) or "name a node template or a node type"
-        yield Diagnostic(rules.UNKNOWN_NODE, target_node.span, f"cannot find node {target_node.text!r} for requirement {fill.name!r}", help_)
+        yield Diagnostic(
+            rules.UNKNOWN_NODE,
+            target_node.span,
+            f"cannot find node {target_node.text!r} for requirement {fill.name!r}",
+            help_,
+        )
         return
     if fill.target is None and fill.target_type is not None:
-        yield Diagnostic(rules.NOTHING_MATCHES, (target_node or node).span, f"nothing here is a {fill.target_type.raw.name} that fills requirement {fill.name!r} of {bound.name!r}", "whoever uses this template may fill it")
+        yield Diagnostic(
+            rules.NOTHING_MATCHES,
+            (target_node or node).span,
+            f"nothing here is a {fill.target_type.raw.name} that fills requirement {fill.name!r} of {bound.name!r}",
+            "whoever uses this template may fill it",
+        )
     type_ = fill.target.type if fill.target is not None else fill.target_type
     span = (target_node or node).span
     if type_ is None or type_.broken:
@@ -154,7 +207,12 @@ def _target(service: Service, bound: Bound, fill: Fill, definition: RequirementD
         raw = definition.scope.lookup("node", definition.target)
         wanted = resolve(raw) if raw else None
         if wanted is not None and not type_.derives(wanted) and not wanted.broken:
-            wrong = Diagnostic(rules.REQUIREMENT_MISMATCH, span, f"cannot fill requirement {fill.name!r} of {bound.name!r} with {_what(fill, type_)}: it wants a {definition.target}", "")
+            wrong = Diagnostic(
+                rules.REQUIREMENT_MISMATCH,
+                span,
+                f"cannot fill requirement {fill.name!r} of {bound.name!r} with {_what(fill, type_)}: it wants a {definition.target}",
+                "",
+            )
             # in 1.x the capability is what counts: real files put a database straight on a machine
             yield wrong.as_warning() if service.major == "1" and fill.capability is not None else wrong
             return
@@ -163,13 +221,27 @@ def _target(service: Service, bound: Bound, fill: Fill, definition: RequirementD
         if named.text not in type_.capabilities:
             raw = service.scope.lookup("capability", named.text)
             if raw is None:
-                yield Diagnostic(rules.UNKNOWN_CAPABILITY, named.span, f"cannot find capability {named.text!r} in {_what(fill, type_)}", did_you_mean(named.text, type_.capabilities))
+                yield Diagnostic(
+                    rules.UNKNOWN_CAPABILITY,
+                    named.span,
+                    f"cannot find capability {named.text!r} in {_what(fill, type_)}",
+                    did_you_mean(named.text, type_.capabilities),
+                )
             elif fill.capability is None:
-                yield Diagnostic(rules.REQUIREMENT_MISMATCH, named.span, f"cannot fill requirement {fill.name!r}: {_what(fill, type_)} has no capability of type {named.text}")
+                yield Diagnostic(
+                    rules.REQUIREMENT_MISMATCH,
+                    named.span,
+                    f"cannot fill requirement {fill.name!r}: {_what(fill, type_)} has no capability of type {named.text}",
+                )
     elif definition.capability and fill.capability is None:
         raw = definition.scope.lookup("capability", definition.capability)
         if raw is not None and not resolve(raw).broken:
-            yield Diagnostic(rules.REQUIREMENT_MISMATCH, span, f"cannot fill requirement {fill.name!r} of {bound.name!r} with {_what(fill, type_)}: it has no capability of type {definition.capability}", "")
+            yield Diagnostic(
+                rules.REQUIREMENT_MISMATCH,
+                span,
+                f"cannot fill requirement {fill.name!r} of {bound.name!r} with {_what(fill, type_)}: it has no capability of type {definition.capability}",
+                "",
+            )
 
 
 def _what(fill: Fill, type_: TypeDef) -> str:
@@ -181,8 +253,15 @@ def _relationship(service: Service, fill: Fill, here: Here) -> Iterator[Diagnost
     relationship = fill.relationship
     if named is not None:
         word = named if named.is_scalar else named.get("type")
-        if word is not None and word.is_scalar and (relationship is None or relationship.type is None) and word.text not in service.relationships:
-            if word.text == fill.capability or (fill.definition is not None and word.text == fill.definition.relationship):
+        if (
+            word is not None
+            and word.is_scalar
+            and (relationship is None or relationship.type is None)
+            and word.text not in service.relationships
+        ):
+            if word.text == fill.capability or (
+                fill.definition is not None and word.text == fill.definition.relationship
+            ):
                 return
             raw = service.scope.lookup("relationship", word.text)
             if raw is None:
@@ -196,7 +275,9 @@ def _relationship(service: Service, fill: Fill, here: Here) -> Iterator[Diagnost
     if named is not None and named.is_map:
         given = named.get("properties")
         if given is not None and given.is_map:
-            yield from values.members(given, relationship.type.properties, inner, f"relationship type {relationship.type.name}", named)
+            yield from values.members(
+                given, relationship.type.properties, inner, f"relationship type {relationship.type.name}", named
+            )
         for value in named.section("attributes").values():
             yield from values.free(value, inner)
     yield from _valid_target(service, fill, relationship.type, named)
@@ -217,7 +298,12 @@ def _valid_target(service: Service, fill: Fill, type_: TypeDef, named: Node | No
     if fill.definition is not None and fill.definition.relationship and named is None:
         return  # the node type asks for this pair itself
     span = (named or fill.node).span
-    yield Diagnostic(rules.REQUIREMENT_MISMATCH, span, f"cannot use relationship {type_.name} to reach capability {fill.capability!r} of {fill.target.name if fill.target else target.name!r}: it is for {', '.join(valid)}", "")
+    yield Diagnostic(
+        rules.REQUIREMENT_MISMATCH,
+        span,
+        f"cannot use relationship {type_.name} to reach capability {fill.capability!r} of {fill.target.name if fill.target else target.name!r}: it is for {', '.join(valid)}",
+        "",
+    )
 
 
 def cycles(service: Service) -> Iterator[Diagnostic]:
@@ -230,7 +316,12 @@ def cycles(service: Service) -> Iterator[Diagnostic]:
             if here.name in path:
                 ring = " -> ".join([*path[path.index(here.name) :], here.name])
                 fill = next(fill for fill in here.fills if fill.name == "host" and fill.target is not None)
-                yield Diagnostic(rules.REQUIREMENT_CYCLE, fill.node.span, f"cannot host {here.name!r} on itself: {ring}", "let one of them stand on something else")
+                yield Diagnostic(
+                    rules.REQUIREMENT_CYCLE,
+                    fill.node.span,
+                    f"cannot host {here.name!r} on itself: {ring}",
+                    "let one of them stand on something else",
+                )
                 break
             path.append(here.name)
             here = here.host

@@ -113,7 +113,9 @@ def bind(document: Document, files: Files) -> Service | None:
         return None
     scope = document.scope
     service = Service(document, files, node, scope, document.major)
-    service.inputs = {name: Schema(item if item.is_map else empty(item.file), scope) for name, item in node.section("inputs").items()}
+    service.inputs = {
+        name: Schema(item if item.is_map else empty(item.file), scope) for name, item in node.section("inputs").items()
+    }
     service.templates = dict(_bounds(node.section("node_templates").items(), "node", scope))
     service.relationships = dict(_bounds(node.section("relationship_templates").items(), "relationship", scope))
     service.groups = dict(_bounds(node.section("groups").items(), "group", scope))
@@ -128,7 +130,16 @@ def _bounds(items: object, kind: str, scope: Scope) -> Iterator[tuple[str, Bound
     for name, node in items:  # type: ignore[attr-defined]
         named = node.get("type")
         raw = scope.lookup(kind, named.text) if named is not None and named.is_scalar else None
-        yield name, Bound(name, kind, node if node.is_map else empty(node.file).under(node.key_at), resolve(raw) if raw else None, scope)
+        yield (
+            name,
+            Bound(
+                name,
+                kind,
+                node if node.is_map else empty(node.file).under(node.key_at),
+                resolve(raw) if raw else None,
+                scope,
+            ),
+        )
 
 
 def _assignments(bound: Bound) -> Iterator[tuple[str, Node]]:
@@ -197,4 +208,12 @@ def _relationship(service: Service, bound: Bound, node: Node, fill: Fill) -> Bou
     raw = scope.lookup("relationship", name) if name else None
     if raw is None and place is None:
         return None
-    return Bound("", "relationship", place if place is not None and place.is_map else empty(node.file), resolve(raw) if raw else None, service.scope, source=bound, target=fill.target)
+    return Bound(
+        "",
+        "relationship",
+        place if place is not None and place.is_map else empty(node.file),
+        resolve(raw) if raw else None,
+        service.scope,
+        source=bound,
+        target=fill.target,
+    )

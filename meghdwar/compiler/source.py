@@ -348,7 +348,14 @@ class _Reading:
             before = self.span(first.key_at, len(key))
             if first.is_null:  # as good as not written
                 message = f"the key {key!r} stands here twice: the first one is empty and does not count"
-                self.problem(rules.DUPLICATE_KEY, at, message, "remove the empty one", len(key), ((before, "first written here"),))
+                self.problem(
+                    rules.DUPLICATE_KEY,
+                    at,
+                    message,
+                    "remove the empty one",
+                    len(key),
+                    ((before, "first written here"),),
+                )
                 self.problems[-1] = self.problems[-1].as_warning()
                 return key
             message = f"cannot have the key {key!r} twice in one map"

@@ -129,7 +129,9 @@ class Trigger:
     action: Value = None
     schedule: Value = None
     target_filter: Value = None
-    extra: Mapping[str, Value] = field(default_factory=dict)  # metric, meter_name and the like, as real files write them
+    extra: Mapping[str, Value] = field(
+        default_factory=dict
+    )  # metric, meter_name and the like, as real files write them
 
 
 @dataclass(slots=True)

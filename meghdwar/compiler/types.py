@@ -21,7 +21,19 @@ PRIMITIVES_1 = (
     "string", "integer", "float", "boolean", "timestamp", "null", "version", "range", "list", "map",
     "scalar-unit.size", "scalar-unit.time", "scalar-unit.frequency", "scalar-unit.bitrate",
 )  # fmt: skip
-PRIMITIVES_2 = ("string", "integer", "float", "boolean", "timestamp", "bytes", "nil", "version", "scalar", "list", "map")
+PRIMITIVES_2 = (
+    "string",
+    "integer",
+    "float",
+    "boolean",
+    "timestamp",
+    "bytes",
+    "nil",
+    "version",
+    "scalar",
+    "list",
+    "map",
+)
 _ALSO: Mapping[str, str] = {  # names that mean a primitive
     "tosca:version": "version", "tosca:range": "range", "tosca:timestamp": "timestamp", "tosca:list": "list",
     "tosca:map": "map", "tosca:string": "string", "tosca:integer": "integer", "tosca:float": "float",
@@ -42,7 +54,23 @@ def primitive(name: str, scope: Scope) -> str:
 class Schema:
     """What a value has to be. `base` is its primitive, "complex" for a type with properties, "" when unknown."""
 
-    __slots__ = ("base", "constraints", "data", "default", "fixed", "is_entry", "metadata", "node", "parent", "parsed", "parts", "required", "scope", "type_name", "validation")
+    __slots__ = (
+        "base",
+        "constraints",
+        "data",
+        "default",
+        "fixed",
+        "is_entry",
+        "metadata",
+        "node",
+        "parent",
+        "parsed",
+        "parts",
+        "required",
+        "scope",
+        "type_name",
+        "validation",
+    )
 
     def __init__(self, node: Node, scope: Scope, parent: Schema | None = None) -> None:
         get = node.get
@@ -64,11 +92,18 @@ class Schema:
         constraints = get("constraints")
         # 1.x: the constraints of a refinement take the place of the parent's
         above = parent.constraints if parent is not None and constraints is None else ()
-        self.constraints: list[tuple[Node, Schema]] = [*above, *((clause, self) for clause in (constraints.list if constraints else ()))]
+        self.constraints: list[tuple[Node, Schema]] = [
+            *above,
+            *((clause, self) for clause in (constraints.list if constraints else ())),
+        ]
         validation = get("validation")
         self.validation: list[Node] = [*(parent.validation if parent else ()), *([validation] if validation else ())]
         required = get("required")
-        self.required: bool = required.scalar is not False and required.text != "no" if required else (parent.required if parent else True)
+        self.required: bool = (
+            required.scalar is not False and required.text != "no"
+            if required
+            else (parent.required if parent else True)
+        )
         default, fixed = get("default"), get("value")
         self.default: Node | None = default if default is not None else (parent.default if parent else None)
         self.fixed: Node | None = fixed if fixed is not None else (parent.fixed if parent else None)
@@ -242,7 +277,11 @@ class TypeDef:
     def capabilities(self) -> dict[str, CapabilityDef]:
         above = self.parent.capabilities if self.parent else {}
         own = self.node.section("capabilities")
-        return {**above, **{name: self._capability(name, node, above.get(name)) for name, node in own.items()}} if own else above
+        return (
+            {**above, **{name: self._capability(name, node, above.get(name)) for name, node in own.items()}}
+            if own
+            else above
+        )
 
     def _capability(self, name: str, node: Node, above: CapabilityDef | None) -> CapabilityDef:
         named = node.get("type") if node.is_map else node
@@ -280,11 +319,19 @@ class TypeDef:
             value = node.get(key)
             return (value.text or inherited) if value is not None else inherited
 
-        capability = node.text if node.is_scalar and not node.is_null else text("capability", above.capability if above else None)
+        capability = (
+            node.text
+            if node.is_scalar and not node.is_null
+            else text("capability", above.capability if above else None)
+        )
         relationship = node.get("relationship")
         rel_name = above.relationship if above else None
         if relationship is not None:
-            rel_name = relationship.text or (relationship.section("type") and "") or (relationship.get("type").text if relationship.get("type") else rel_name)  # type: ignore[union-attr]
+            rel_name = (
+                relationship.text
+                or (relationship.section("type") and "")
+                or (relationship.get("type").text if relationship.get("type") else rel_name)
+            )  # type: ignore[union-attr]
         low, high = (above.low, above.high) if above else (1, 1)
         occurrences = node.get("occurrences") or node.get("count_range")
         if occurrences is not None and len(occurrences.list) == 2:
@@ -330,7 +377,16 @@ _PLURAL = {
     "artifact": "artifacts", "data": "datatypes", "capability": "capabilities", "interface": "interfaces",
     "relationship": "relationships", "node": "nodes", "group": "groups", "policy": "policies",
 }  # fmt: skip
-_NOT_OPERATIONS = {"type", "inputs", "operations", "notifications", "description", "metadata", "derived_from", "version"}
+_NOT_OPERATIONS = {
+    "type",
+    "inputs",
+    "operations",
+    "notifications",
+    "description",
+    "metadata",
+    "derived_from",
+    "version",
+}
 
 
 def operation_nodes(node: Node) -> dict[str, Node]:
@@ -350,7 +406,19 @@ def schemas(own: Mapping[str, Node], scope: Scope, above: dict[str, Schema]) -> 
 
 def _is_schema(node: Node) -> bool:
     """Whether a property of a capability definition is a definition and not, as 1.x allows, a value."""
-    keys = {"type", "default", "required", "constraints", "validation", "value", "description", "entry_schema", "status", "key_schema", "metadata"}
+    keys = {
+        "type",
+        "default",
+        "required",
+        "constraints",
+        "validation",
+        "value",
+        "description",
+        "entry_schema",
+        "status",
+        "key_schema",
+        "metadata",
+    }
     return node.is_map and bool(node.map) and set(node.map) <= keys
 
 
@@ -388,7 +456,11 @@ def merge_interfaces(above: dict[str, InterfaceDef], own: Mapping[str, Node], sc
         for op, definition in operation_nodes(node).items():
             operations.setdefault(op, []).append((definition, scope))
         base = inherited.inputs if inherited else (type_.inputs if type_ else {})
-        inputs = schemas({key: value for key, value in node.section("inputs").items() if value.is_map and _is_schema(value)}, scope, base)
+        inputs = schemas(
+            {key: value for key, value in node.section("inputs").items() if value.is_map and _is_schema(value)},
+            scope,
+            base,
+        )
         found[name] = InterfaceDef(name, type_, inputs, operations, node)
     return found
 

@@ -15,9 +15,36 @@ from meghdwar.compiler.types import Schema, TypeDef
 from meghdwar.diagnostics import Diagnostic, did_you_mean
 
 SCALAR_UNITS = ("scalar-unit.size", "scalar-unit.time", "scalar-unit.frequency", "scalar-unit.bitrate")
-_PLAIN_BASES = ("string", "integer", "float", "boolean", "timestamp", "version", "bytes", "nil", "null", "scalar", *SCALAR_UNITS)
-_A = {"integer": "an integer", "scalar-unit.size": "a size", "scalar-unit.time": "a time", "scalar-unit.frequency": "a frequency", "scalar-unit.bitrate": "a bit rate"}
-_LOOSE_BOOLEANS = {"yes": True, "no": False, "on": True, "off": False, "Yes": True, "No": False, "YES": True, "NO": False}
+_PLAIN_BASES = (
+    "string",
+    "integer",
+    "float",
+    "boolean",
+    "timestamp",
+    "version",
+    "bytes",
+    "nil",
+    "null",
+    "scalar",
+    *SCALAR_UNITS,
+)
+_A = {
+    "integer": "an integer",
+    "scalar-unit.size": "a size",
+    "scalar-unit.time": "a time",
+    "scalar-unit.frequency": "a frequency",
+    "scalar-unit.bitrate": "a bit rate",
+}
+_LOOSE_BOOLEANS = {
+    "yes": True,
+    "no": False,
+    "on": True,
+    "off": False,
+    "Yes": True,
+    "No": False,
+    "YES": True,
+    "NO": False,
+}
 
 
 def check(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
@@ -29,7 +56,12 @@ def check(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
         return
     if node.is_null:
         if here.major == "2" and schema.base not in ("nil", "") and schema.required:
-            yield Diagnostic(rules.WRONG_TYPE, node.key_span, f"cannot use nothing where {a(schema)} is expected", "give a value or leave the key out")
+            yield Diagnostic(
+                rules.WRONG_TYPE,
+                node.key_span,
+                f"cannot use nothing where {a(schema)} is expected",
+                "give a value or leave the key out",
+            )
         return
     base = schema.base
     if base == "complex":
@@ -108,7 +140,12 @@ def _not_scalar(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
         near = did_you_mean(name, table)
         if near or name.startswith(("get_", "$")):
             key = node.map[name]
-            yield Diagnostic(rules.UNKNOWN_FUNCTION, key.key_span, f"cannot find a function {name!r}", near or "known are " + ", ".join(table))
+            yield Diagnostic(
+                rules.UNKNOWN_FUNCTION,
+                key.key_span,
+                f"cannot find a function {name!r}",
+                near or "known are " + ", ".join(table),
+            )
             return
     yield _wrong(node, schema)
 
@@ -125,9 +162,17 @@ def _call_fits(call: functions.Call, schema: Schema, here: Here) -> Iterator[Dia
             return
         if wanted == "range" and given == "list":
             return
-        yield Diagnostic(rules.TYPES_DIFFER, call.node.span, f"cannot use the {given} that {call.name} gives where {a(schema)} is expected")
+        yield Diagnostic(
+            rules.TYPES_DIFFER,
+            call.node.span,
+            f"cannot use the {given} that {call.name} gives where {a(schema)} is expected",
+        )
     elif {given, wanted} & {"boolean"} and not {given, wanted} & {"string"}:
-        yield Diagnostic(rules.TYPES_DIFFER, call.node.span, f"cannot use the {given} that {call.name} gives where {a(schema)} is expected")
+        yield Diagnostic(
+            rules.TYPES_DIFFER,
+            call.node.span,
+            f"cannot use the {given} that {call.name} gives where {a(schema)} is expected",
+        )
 
 
 # scalars
@@ -140,38 +185,85 @@ def _scalar(node: Node, schema: Schema, major: str) -> Diagnostic | None:
             return None
         if major == "2" and schema.type_name == "string":
             return _wrong(node, schema, f'put it in quotes: "{text}"')
-        return Diagnostic(rules.LOOSE_TYPE, node.span, f"{text!r} is read as text although it looks like {_A.get(node.kind, 'a ' + node.kind)}", f'put it in quotes: "{text}"')
+        return Diagnostic(
+            rules.LOOSE_TYPE,
+            node.span,
+            f"{text!r} is read as text although it looks like {_A.get(node.kind, 'a ' + node.kind)}",
+            f'put it in quotes: "{text}"',
+        )
     if base == "integer":
         if type(value) is int:
             return None
         if isinstance(value, str) and not plain and major == "1" and _is_integer(text):
-            return Diagnostic(rules.LOOSE_TYPE, node.span, f"{text!r} is read as an integer although it is in quotes", "remove the quotes")
+            return Diagnostic(
+                rules.LOOSE_TYPE,
+                node.span,
+                f"{text!r} is read as an integer although it is in quotes",
+                "remove the quotes",
+            )
         return _wrong(node, schema)
     if base == "float":
         if type(value) in (int, float):
             return None
         if isinstance(value, str) and not plain and major == "1" and _is_float(text):
-            return Diagnostic(rules.LOOSE_TYPE, node.span, f"{text!r} is read as a float although it is in quotes", "remove the quotes")
+            return Diagnostic(
+                rules.LOOSE_TYPE,
+                node.span,
+                f"{text!r} is read as a float although it is in quotes",
+                "remove the quotes",
+            )
         return _wrong(node, schema)
     if base == "boolean":
         if isinstance(value, bool):
             return None
         if major == "1" and (text in _LOOSE_BOOLEANS or text.lower() in ("true", "false")):
-            return Diagnostic(rules.LOOSE_TYPE, node.span, f"{text!r} is read as {'true' if boolean(text) else 'false'}", f"write {'true' if boolean(text) else 'false'}")
+            return Diagnostic(
+                rules.LOOSE_TYPE,
+                node.span,
+                f"{text!r} is read as {'true' if boolean(text) else 'false'}",
+                f"write {'true' if boolean(text) else 'false'}",
+            )
         return _wrong(node, schema, "write true or false")
     if base == "bytes":
-        return None if units.base64(text) is not None and isinstance(value, str) else _wrong(node, schema, "bytes are written in base64")
+        return (
+            None
+            if units.base64(text) is not None and isinstance(value, str)
+            else _wrong(node, schema, "bytes are written in base64")
+        )
     if base in ("nil", "null"):
         return _wrong(node, schema)
     if base == "timestamp":
-        return None if units.timestamp(text, space=major == "1") is not None else Diagnostic(rules.BAD_TIMESTAMP, node.span, f"cannot read {text[:40]!r} as a timestamp", "write it as 2026-01-31T12:00:00Z")
+        return (
+            None
+            if units.timestamp(text, space=major == "1") is not None
+            else Diagnostic(
+                rules.BAD_TIMESTAMP,
+                node.span,
+                f"cannot read {text[:40]!r} as a timestamp",
+                "write it as 2026-01-31T12:00:00Z",
+            )
+        )
     if base == "version":
-        return None if units.version(text) is not None else Diagnostic(rules.BAD_VERSION_VALUE, node.span, f"cannot read {text[:40]!r} as a version", "write it as 1.0, 1.0.0 or 1.0.0.alpha-10")
+        return (
+            None
+            if units.version(text) is not None
+            else Diagnostic(
+                rules.BAD_VERSION_VALUE,
+                node.span,
+                f"cannot read {text[:40]!r} as a version",
+                "write it as 1.0, 1.0.0 or 1.0.0.alpha-10",
+            )
+        )
     if base in SCALAR_UNITS:
         if units.parse(base, text) is not None:
             return None
         known = units.unit_names(base)
-        return Diagnostic(rules.BAD_UNIT, node.span, f"cannot read {text[:40]!r} as {_A[base]}: it is a number and a unit", did_you_mean(text.strip().lstrip("+-0123456789. "), known) or "units are " + ", ".join(known))
+        return Diagnostic(
+            rules.BAD_UNIT,
+            node.span,
+            f"cannot read {text[:40]!r} as {_A[base]}: it is a number and a unit",
+            did_you_mean(text.strip().lstrip("+-0123456789. "), known) or "units are " + ", ".join(known),
+        )
     if base == "scalar" and schema.data is not None:
         return _user_scalar(node, schema.data)
     return None
@@ -199,7 +291,12 @@ def _user_scalar(node: Node, type_: TypeDef) -> Diagnostic | None:
         return None
     known = list(type_.units)
     unit = node.text.strip().lstrip("+-0123456789.eE ")
-    return Diagnostic(rules.BAD_UNIT, node.span, f"cannot read {node.text[:40]!r} as {type_.name}: it is a number and a unit", did_you_mean(unit, known) or "units are " + ", ".join(known))
+    return Diagnostic(
+        rules.BAD_UNIT,
+        node.span,
+        f"cannot read {node.text[:40]!r} as {type_.name}: it is a number and a unit",
+        did_you_mean(unit, known) or "units are " + ", ".join(known),
+    )
 
 
 def scalar_number(text: str, type_: TypeDef) -> float | int | None:
@@ -208,7 +305,9 @@ def scalar_number(text: str, type_: TypeDef) -> float | int | None:
     prefixes = {name: node.scalar for name, node in type_.node.section("prefixes").items()}
     for prefix, multiplier in prefixes.items():
         if isinstance(multiplier, (int, float)):
-            factors.update({prefix + unit: multiplier * factor for unit, factor in factors.items() if prefix + unit not in factors})
+            factors.update(
+                {prefix + unit: multiplier * factor for unit, factor in factors.items() if prefix + unit not in factors}
+            )
     number = units.scale(factors, text)
     if type_.setting("data_type") == "integer" and isinstance(number, float) and "." in text:
         return None
@@ -235,7 +334,13 @@ def members(node: Node, wanted: Mapping[str, Schema], here: Here, what: str, pla
             yield from free(value, here)
             continue
         if schema.fixed is not None and schema.fixed.data() != value.data():
-            yield Diagnostic(rules.FIXED_PROPERTY, value.span, f"cannot give {name!r} a value: {what} fixes it", "leave it out", ((schema.fixed.span, "fixed here"),))
+            yield Diagnostic(
+                rules.FIXED_PROPERTY,
+                value.span,
+                f"cannot give {name!r} a value: {what} fixes it",
+                "leave it out",
+                ((schema.fixed.span, "fixed here"),),
+            )
         yield from check(value, schema, here)
     yield from missing(node, wanted, what, place)
 
@@ -247,7 +352,13 @@ def missing(node: Node, wanted: Mapping[str, Schema], what: str, place: Node) ->
                 continue
             if name in node.map and node.map[name].is_null and schema.scope.major == "2":
                 continue  # said where the value stands
-            yield Diagnostic(rules.MISSING_PROPERTY, place.key_span, f"cannot do without property {name!r} of {what}", f"add `{name}: ...`", ((schema.node.key_span, "declared here"),) if schema.scope.library else ())
+            yield Diagnostic(
+                rules.MISSING_PROPERTY,
+                place.key_span,
+                f"cannot do without property {name!r} of {what}",
+                f"add `{name}: ...`",
+                ((schema.node.key_span, "declared here"),) if schema.scope.library else (),
+            )
 
 
 def _list(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
@@ -284,7 +395,12 @@ def _map(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
 
 def _range(node: Node) -> Iterator[Diagnostic]:
     if units.bounds(node.data()) is None:
-        yield Diagnostic(rules.BAD_RANGE, node.span, "cannot read this as a range: it is a list of two integers, the lower first", "write [1, 4] or [1, UNBOUNDED]")
+        yield Diagnostic(
+            rules.BAD_RANGE,
+            node.span,
+            "cannot read this as a range: it is a list of two integers, the lower first",
+            "write [1, 4] or [1, UNBOUNDED]",
+        )
 
 
 # constraints
@@ -313,14 +429,30 @@ def constrained(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
         for clause in schema.parsed["clauses"] if value is not None else ():
             words = constraints.violation(clause, value, node.text if node.is_scalar else "")
             if words is not None:
-                wrong = Diagnostic(rules.VIOLATED_CONSTRAINT, node.span, f"cannot use this value: it {words}", "", ((clause.origin, "the constraint"),))
+                wrong = Diagnostic(
+                    rules.VIOLATED_CONSTRAINT,
+                    node.span,
+                    f"cannot use this value: it {words}",
+                    "",
+                    ((clause.origin, "the constraint"),),
+                )
                 # published 1.x packages break the patterns of list entries, which no tool ever looked at
-                yield wrong.as_warning() if clause.operator == "pattern" and schema.is_entry and here.major == "1" else wrong
+                yield (
+                    wrong.as_warning()
+                    if clause.operator == "pattern" and schema.is_entry and here.major == "1"
+                    else wrong
+                )
     for expression in (*schema.validation, *(data.validation if data is not None else ())):
         if any(functions.call(inner, here) for inner in node.walk()):
             return
         if validation.evaluate(expression.data(), datum(node, schema), lambda text: _read(text, schema)) is False:
-            yield Diagnostic(rules.VIOLATED_CONSTRAINT, node.span, f"cannot use this value: {_shown(node)} does not pass its validation", "", ((expression.span, "the validation"),))
+            yield Diagnostic(
+                rules.VIOLATED_CONSTRAINT,
+                node.span,
+                f"cannot use this value: {_shown(node)} does not pass its validation",
+                "",
+                ((expression.span, "the validation"),),
+            )
 
 
 def _shown(node: Node) -> str:

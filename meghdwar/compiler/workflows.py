@@ -40,7 +40,12 @@ def _step(service: Service, step: Node, steps: dict[str, Node], here: Here) -> I
         named = step.get(key)
         for item in (named.list if named.is_list else [named]) if named is not None else ():
             if item.text not in steps:
-                yield Diagnostic(rules.BAD_WORKFLOW, item.span, f"cannot find step {item.text!r} in this workflow", did_you_mean(item.text, steps))
+                yield Diagnostic(
+                    rules.BAD_WORKFLOW,
+                    item.span,
+                    f"cannot find step {item.text!r} in this workflow",
+                    did_you_mean(item.text, steps),
+                )
     activities = step.get("activities")
     if activities is not None:
         yield from activity_list(service, activities, bound, here)
@@ -69,23 +74,47 @@ def activity_list(service: Service, node: Node, bound: Bound | None, here: Here)
 
 def _operation(value: Node, bound: Bound | None) -> Iterator[Diagnostic]:
     named = value.get("operation") if value.is_map else value
-    if named is None or not named.is_scalar or bound is None or bound.type is None or bound.type.broken or bound.kind != "node":
+    if (
+        named is None
+        or not named.is_scalar
+        or bound is None
+        or bound.type is None
+        or bound.type.broken
+        or bound.kind != "node"
+    ):
         return
     interface, _, operation = named.text.rpartition(".")
     type_: TypeDef = bound.type
-    found = type_.interfaces.get(interface) or next((i for i in type_.interfaces.values() if i.type is not None and i.type.raw.name == interface), None)
+    found = type_.interfaces.get(interface) or next(
+        (i for i in type_.interfaces.values() if i.type is not None and i.type.raw.name == interface), None
+    )
     if found is None:
         if interface not in bound.assigned("interfaces"):
-            yield Diagnostic(rules.BAD_WORKFLOW, named.span, f"cannot call {named.text!r}: {bound.name!r} has no interface {interface!r}", did_you_mean(interface, type_.interfaces) or "write INTERFACE.OPERATION")
+            yield Diagnostic(
+                rules.BAD_WORKFLOW,
+                named.span,
+                f"cannot call {named.text!r}: {bound.name!r} has no interface {interface!r}",
+                did_you_mean(interface, type_.interfaces) or "write INTERFACE.OPERATION",
+            )
     elif operation not in found.operations and operation not in bound.assigned("interfaces").get(interface, value).map:
-        yield Diagnostic(rules.BAD_WORKFLOW, named.span, f"cannot call {named.text!r}: interface {interface!r} has no operation {operation!r}", did_you_mean(operation, found.operations))
+        yield Diagnostic(
+            rules.BAD_WORKFLOW,
+            named.span,
+            f"cannot call {named.text!r}: interface {interface!r} has no operation {operation!r}",
+            did_you_mean(operation, found.operations),
+        )
 
 
 def _workflow(service: Service, key: str, value: Node) -> Iterator[Diagnostic]:
     named = value.get("workflow") if value.is_map else value
     workflows = service.node.section("workflows")
     if key == "inline" and named is not None and named.is_scalar and named.text not in workflows:
-        yield Diagnostic(rules.BAD_WORKFLOW, named.span, f"cannot find workflow {named.text!r}", did_you_mean(named.text, workflows) or "define it under `workflows`")
+        yield Diagnostic(
+            rules.BAD_WORKFLOW,
+            named.span,
+            f"cannot find workflow {named.text!r}",
+            did_you_mean(named.text, workflows) or "define it under `workflows`",
+        )
 
 
 def trigger(service: Service, name: str, node: Node, here: Here) -> Iterator[Diagnostic]:
@@ -93,26 +122,40 @@ def trigger(service: Service, name: str, node: Node, here: Here) -> Iterator[Dia
     if not node.is_map:
         return
     if node.get("event") is None and node.get("event_type") is None and here.major == "2":
-        yield Diagnostic(rules.MISSING_KEY, node.key_span, f"cannot read trigger {name!r} without its 'event'", "add `event: ...`")
+        yield Diagnostic(
+            rules.MISSING_KEY, node.key_span, f"cannot read trigger {name!r} without its 'event'", "add `event: ...`"
+        )
     target_filter = node.get("target_filter")
     if target_filter is not None and target_filter.is_map:
         named = target_filter.get("node")
         if named is not None and named.text not in service.templates and here.scope.lookup("node", named.text) is None:
             help_ = did_you_mean(named.text, service.templates)
-            yield Diagnostic(rules.BAD_TRIGGER, named.span, f"cannot find node {named.text!r} for trigger {name!r}", help_)
+            yield Diagnostic(
+                rules.BAD_TRIGGER, named.span, f"cannot find node {named.text!r} for trigger {name!r}", help_
+            )
     action = node.get("action")
     if action is not None and action.is_list:
         yield from activity_list(service, action, None, here)
         for item in action.list:
             for key, value in item.map.items():
                 if key not in ACTIVITIES and here.major == "2":
-                    yield Diagnostic(rules.BAD_TRIGGER, value.key_span, f"cannot do {key!r} in trigger {name!r}", did_you_mean(key, ACTIVITIES) or "it can " + ", ".join(ACTIVITIES))
+                    yield Diagnostic(
+                        rules.BAD_TRIGGER,
+                        value.key_span,
+                        f"cannot do {key!r} in trigger {name!r}",
+                        did_you_mean(key, ACTIVITIES) or "it can " + ", ".join(ACTIVITIES),
+                    )
     schedule = node.get("schedule")
     if schedule is not None and schedule.is_map:
         for key in ("start_time", "end_time"):
             value = schedule.get(key)
             if value is not None and value.is_scalar and not _is_time(value.text):
-                yield Diagnostic(rules.BAD_TIMESTAMP, value.span, f"cannot read {value.text[:40]!r} as a timestamp", "write it as 2026-01-31T12:00:00Z")
+                yield Diagnostic(
+                    rules.BAD_TIMESTAMP,
+                    value.span,
+                    f"cannot read {value.text[:40]!r} as a timestamp",
+                    "write it as 2026-01-31T12:00:00Z",
+                )
 
 
 def _is_time(text: str) -> bool:

@@ -1,5 +1,7 @@
 """Packaging: `tosca/` and `templates/` are mapped into the package as meghdwar.tosca and meghdwar.templates."""
 
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
 LXD = ["pylxd>=2.3.2,<3"]
@@ -21,14 +23,18 @@ DEV = [
 setup(
     name="meghdwar",
     version="0.1.0.dev0",
-    description="The Edge Cloud Gateway: TOSCA to Heat and Senlin, and stateful cloudlets that follow their subscribers",
-    long_description=open("README.md", encoding="utf-8").read(),
+    description="The Edge Cloud Gateway: TOSCA to Heat and Senlin; stateful cloudlets follow their subscribers",
+    long_description=Path("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=[*find_packages(include=["meghdwar", "meghdwar.*"]), "meghdwar.tosca", "meghdwar.templates"],
     package_dir={"meghdwar.tosca": "tosca", "meghdwar.templates": "templates"},
-    package_data={"meghdwar": ["py.typed"], "meghdwar.tosca": ["**/*.yaml", "examples/scripts/*.sh"], "meghdwar.templates": ["**/*.j2"]},
+    package_data={
+        "meghdwar": ["py.typed"],
+        "meghdwar.tosca": ["**/*.yaml", "examples/scripts/*.sh"],
+        "meghdwar.templates": ["**/*.j2"],
+    },
     install_requires=["PyYAML>=6.0.1,<7", "jinja2>=3.1,<4"],
     extras_require={
         "lxd": LXD,

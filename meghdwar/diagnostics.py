@@ -42,7 +42,7 @@ class Diagnostic:
     rule: Rule
     span: Span
     message: str
-    help: str = ""
+    help: str
     related: tuple[tuple[Span, str], ...] = ()
 
     @property
@@ -69,3 +69,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if not near:
         return ""
     return "did you mean " + " or ".join(repr(name) for name in near) + "?"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A way out where a name is wanted: what may have been meant, or else what there is."""
+    names = sorted(set(known))
+    more = ", ..." if len(names) > 8 else ""
+    return did_you_mean(word, names) or (f"there are {', '.join(names[:8])}{more}" if names else "there is none here")

@@ -50,7 +50,7 @@ class Token:
 
 
 Expression: TypeAlias = Parameter | Attribute | Join | Token
-Value: TypeAlias = "None | bool | int | float | str | tuple[Value, ...] | Mapping[str, Value] | Expression"
+Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | Mapping[str, Value] | Expression | None"
 EXPRESSIONS = (Parameter, Attribute, Join, Token)
 
 
@@ -409,7 +409,8 @@ class ServerScaling:
 
 Element: TypeAlias = (
     Gateway | Cluster | ClusterPolicy | Receiver | Cloudlet | Volume | StateFiles | Mobility | Server | BlockStorage
-    | Attachment | ObjectStorage | Network | Port | FloatingAddress | LoadBalancer | Software | Placement | ServerScaling
+    | Attachment | ObjectStorage | Network | Port | FloatingAddress | LoadBalancer | Software | Placement
+    | ServerScaling
 )  # fmt: skip
 
 

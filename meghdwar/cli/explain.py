@@ -10,8 +10,11 @@ from meghdwar.cli.drawing import KINDS, Made, made_by_element
 from meghdwar.diagnostics import Span, did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from meghdwar.bundle import Bundle
     from meghdwar.compiler import Result
+    from meghdwar.compiler.topology import Placed
 
 LINES_MAX = 40
 
@@ -102,15 +105,16 @@ def explanation(name: str, result: Result) -> Explanation | None:
             if element.name == name:
                 return _explain(result, name, KINDS[type(element)], element.origin, became.get(name, ()))
     if topology is not None:
-        for kind, section in (
+        sections: tuple[tuple[str, Mapping[str, Placed]], ...] = (
             ("node template", topology.templates),
             ("group", topology.groups),
             ("policy", topology.policies),
-        ):
-            item = section.get(name)  # type: ignore[attr-defined]
-            if item is not None:
-                inside = tuple(m for m in everything if _within(m.origin, item.origin, result))
-                return _explain(result, name, f"{kind} of type {item.type.name}", item.origin, inside)
+        )
+        for kind, section in sections:
+            placed: Placed | None = section.get(name)
+            if placed is not None:
+                inside = tuple(m for m in everything if _within(m.origin, placed.origin, result))
+                return _explain(result, name, f"{kind} of type {placed.type.name}", placed.origin, inside)
     for item in everything:
         if item.resource == name:
             return _explain(result, name, f"resource of type {item.type}", item.origin, (item,))

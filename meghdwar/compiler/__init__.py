@@ -88,7 +88,9 @@ def _compile(path: str, target: str, heat: str, inputs: Mapping[str, object], sk
     if not result.failed and result.application is None:
         help_ = "use --check for files that only define types"
         span = Span(found[1])
-        missing = Diagnostic(rules.NO_SERVICE_TEMPLATE, span, "cannot make a stack of this: it has no topology template", help_)
+        missing = Diagnostic(
+            rules.NO_SERVICE_TEMPLATE, span, "cannot make a stack of this: it has no topology template", help_
+        )
         result = replace(result, diagnostics=(*result.diagnostics, missing))
     elif not result.failed and result.application is not None:
         result = _emitted(result, result.application, location, target, heat)
@@ -160,7 +162,10 @@ def _shown(result: Result, location: Location) -> Result:
 
     order = {name: number for number, name in enumerate(result.sources)}
     unique = dict.fromkeys(result.diagnostics)
-    in_order = sorted(unique, key=lambda item: (order.get(item.span.file, len(order)), item.span.line, item.span.column, item.rule.code))
+    in_order = sorted(
+        unique,
+        key=lambda item: (order.get(item.span.file, len(order)), item.span.line, item.span.column, item.rule.code),
+    )
     diagnostics = tuple(
         replace(item, span=place(item.span), related=tuple((place(span), words) for span, words in item.related))
         for item in in_order

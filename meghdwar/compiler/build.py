@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
-from meghdwar.compiler import functions, inputs, rules, topology, values
+from meghdwar.compiler import functions, inputs, rules, values
+from meghdwar.compiler import topology as built
 from meghdwar.compiler.functions import Call
 from meghdwar.compiler.operations import path_of
 from meghdwar.compiler.service import Bound, Fill, Here, Service
@@ -28,7 +29,7 @@ class _Builder:
     def __init__(self, service: Service) -> None:
         self.service = service
         self.diagnostics: list[Diagnostic] = []
-        self.types: dict[TypeDef, topology.Type] = {}
+        self.types: dict[TypeDef, built.Type] = {}
         self.depth = 0
 
     def topology(self, given: Mapping[str, Node]) -> tuple[Topology, list[Diagnostic]]:
@@ -58,10 +59,10 @@ class _Builder:
         return made, self.diagnostics
 
     # parts
-    def type(self, type_: TypeDef) -> topology.Type:
+    def type(self, type_: TypeDef) -> built.Type:
         found = self.types.get(type_)
         if found is None:
-            found = self.types[type_] = topology.Type(type_.name, type_.ancestors)
+            found = self.types[type_] = built.Type(type_.name, type_.ancestors)
         return found
 
     def properties(
@@ -88,14 +89,14 @@ class _Builder:
             found[name] = self.value(node, schema, here)
         return found
 
-    def template(self, bound: Bound) -> topology.Template:
+    def template(self, bound: Bound) -> built.Template:
         type_ = bound.type
         assert type_ is not None  # noqa: S101 - the caller looked
         given = bound.assigned("properties")
         here = Here(self.service, bound.scope, bound)
         directives, count = bound.node.get("directives"), bound.node.get("count")
         number = self.value(count, None, here) if count is not None else 1
-        return topology.Template(
+        return built.Template(
             name=bound.name,
             type=self.type(type_),
             origin=bound.node.key_span,
@@ -117,24 +118,24 @@ class _Builder:
         metadata = node.get("metadata")
         return {key: _frozen(item.data()) for key, item in metadata.map.items()} if metadata is not None else {}
 
-    def capabilities(self, bound: Bound, type_: TypeDef) -> dict[str, topology.Capability]:
+    def capabilities(self, bound: Bound, type_: TypeDef) -> dict[str, built.Capability]:
         assigned = bound.assigned("capabilities")
-        found: dict[str, topology.Capability] = {}
+        found: dict[str, built.Capability] = {}
         for name, definition in type_.capabilities.items():
             node = assigned.get(name)
             given = node.section("properties") if node is not None else {}
             if definition.type is not None:
                 origin = node.key_span if node is not None else bound.node.key_span
                 made = self.properties(bound, definition.properties, given, definition.assigned)
-                found[name] = topology.Capability(name, self.type(definition.type), origin, made, given)
+                found[name] = built.Capability(name, self.type(definition.type), origin, made, given)
         return found
 
-    def requirement(self, fill: Fill) -> topology.Requirement:
+    def requirement(self, fill: Fill) -> built.Requirement:
         relationship = fill.relationship
-        made: topology.Relationship | None = None
+        made: built.Relationship | None = None
         if relationship is not None and relationship.type is not None:
             given = relationship.assigned("properties")
-            made = topology.Relationship(
+            made = built.Relationship(
                 name=relationship.name,
                 type=self.type(relationship.type),
                 origin=fill.node.key_span,
@@ -142,15 +143,15 @@ class _Builder:
                 nodes=given,
                 interfaces=self.interfaces(relationship, fill),
             )
-        return topology.Requirement(
+        return built.Requirement(
             fill.name, fill.node.key_span, fill.target.name if fill.target else None, fill.capability, made
         )
 
-    def group(self, bound: Bound) -> topology.Group:
+    def group(self, bound: Bound) -> built.Group:
         assert bound.type is not None  # noqa: S101 - the caller looked
         given = bound.assigned("properties")
         members = names(bound.node.get("members") or bound.node.get("targets"))
-        return topology.Group(
+        return built.Group(
             bound.name,
             self.type(bound.type),
             bound.node.key_span,
@@ -160,22 +161,25 @@ class _Builder:
             members=members,
         )
 
-    def policy(self, bound: Bound) -> topology.Policy:
+    def policy(self, bound: Bound) -> built.Policy:
         assert bound.type is not None  # noqa: S101 - the caller looked
         given = bound.assigned("properties")
         made = self.properties(bound, bound.type.properties, given)
         triggers = bound.node.get("triggers")
-        return topology.Policy(
+        return built.Policy(
             bound.name, self.type(bound.type), bound.node.key_span, made, given, self.metadata(bound.node),
             targets=names(bound.node.get("targets")),
-            triggers={name: self.trigger(name, node, bound) for name, node in (triggers.map if triggers is not None else {}).items()},
+            triggers={
+                name: self.trigger(name, node, bound)
+                for name, node in (triggers.map if triggers is not None else {}).items()
+            },
         )  # fmt: skip
 
-    def trigger(self, name: str, node: Node, bound: Bound) -> topology.Trigger:
+    def trigger(self, name: str, node: Node, bound: Bound) -> built.Trigger:
         here = Here(self.service, bound.scope, bound)
         own = {key: self.value(item, None, here) for key, item in node.map.items() if key != "description"}
         event = own.pop("event", None) or own.pop("event_type", None)
-        return topology.Trigger(
+        return built.Trigger(
             name, event, node.key_span,
             condition=own.pop("condition", own.pop("constraint", None)), action=own.pop("action", None),
             schedule=own.pop("schedule", None), target_filter=own.pop("target_filter", None), extra=own,
@@ -224,9 +228,9 @@ class _Builder:
             shared |= node.section("inputs")
         found: dict[str, Operation] = {}
         for name, nodes in layers.items():
-            operation = self.operation(name, nodes, shared, bound)
-            if operation is not None:
-                found[name] = operation
+            one = self.operation(name, nodes, shared, bound)
+            if one is not None:
+                found[name] = one
         return found
 
     def operation(self, name: str, nodes: list[Node], shared: Mapping[str, Node], bound: Bound) -> Operation | None:
@@ -315,7 +319,9 @@ class _Builder:
         return Artifact(
             name, self.type(resolve(raw)) if raw is not None else None, text, self.path(node, text), node.key_span,
             repository=repository.text if repository is not None else "",
-            properties={key: self.value(item, None, here) for key, item in given.map.items()} if given is not None else {},
+            properties={
+                key: self.value(item, None, here) for key, item in (given.map if given is not None else {}).items()
+            },
         )  # fmt: skip
 
     def path(self, node: Node, name: str) -> str:
@@ -333,7 +339,8 @@ class _Builder:
     def value(self, node: Node, schema: Schema | None, here: Here) -> Value:
         """A value as data and expressions; `schema` says what scalars mean."""
         if self.depth > DEPTH_MAX:
-            return self.refuse(node.span, "cannot work out this value: it is too deep")
+            self.refuse(node.span, "cannot work out this value: it is too deep", "nest it less")
+            return None
         self.depth += 1
         try:
             call = functions.call(node, here)
@@ -363,7 +370,7 @@ class _Builder:
                 found[name] = self.value(inner, schema, here)
         return found
 
-    def refuse(self, span: Span, message: str, help_: str = "") -> None:
+    def refuse(self, span: Span, message: str, help_: str) -> None:
         self.diagnostics.append(Diagnostic(rules.NOT_COMPUTABLE, span, message, help_))
 
     def called(self, call: Call, schema: Schema | None, here: Here) -> Value:
@@ -575,10 +582,10 @@ def _text(value: Value) -> str:
     return "" if value is None else str(value)
 
 
-def _step(value: Value, path: list[str | int] | list[object]) -> Value:
+def _step(value: Value, path: Sequence[object]) -> Value:
     """Further into a value: through data now, through an expression when it runs."""
     for step in path:
-        if isinstance(value, Parameter) or isinstance(value, Attribute):
+        if isinstance(value, (Parameter, Attribute)):
             name = value.name if isinstance(value, Parameter) else value.element
             value = type(value)(name, (*value.path, cast("str | int", step)))
         elif isinstance(value, Mapping):

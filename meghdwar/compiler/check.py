@@ -8,8 +8,8 @@ from meghdwar.compiler import check_types, functions, grammar, operations, reach
 from meghdwar.compiler.documents import Document, Files
 from meghdwar.compiler.service import Bound, Here, Service, bind
 from meghdwar.compiler.source import Node
-from meghdwar.compiler.types import Schema, TypeDef, names, named_items, resolve, unknown
-from meghdwar.diagnostics import Diagnostic, did_you_mean
+from meghdwar.compiler.types import Schema, TypeDef, named_items, names, resolve, unknown
+from meghdwar.diagnostics import Diagnostic, did_you_mean, nearest
 
 _DIRECTIVES = ("create", "select", "substitute", "internal", "external", "selectable", "substitutable")
 
@@ -67,7 +67,10 @@ def _document(document: Document) -> Iterator[Diagnostic]:
         macros = node.get("dsl_definitions")
         if macros is not None and not macros.is_map:
             yield Diagnostic(
-                rules.WRONG_SHAPE, macros.span, f"cannot read dsl_definitions from a {macros.kind}: it has to be a map"
+                rules.WRONG_SHAPE,
+                macros.span,
+                f"cannot read dsl_definitions from a {macros.kind}: it has to be a map",
+                "name each definition",
             )
         for name, item in macros.map.items() if macros is not None else ():
             if item.is_null or type(item.scalar) in (int, float, bool):
@@ -218,6 +221,7 @@ def _template(service: Service, bound: Bound) -> Iterator[Diagnostic]:
             rules.WRONG_TYPE,
             count.span,
             f"cannot make {count.text!r} of {bound.name!r}: the count is an integer from 0",
+            "write a number, or $get_input of one",
         )
     elif count is not None:
         yield from values.free(count, here)
@@ -262,7 +266,7 @@ def _capabilities(bound: Bound, here: Here) -> Iterator[Diagnostic]:
             continue
         given = node.get("properties")
         if given is not None and given.is_map:
-            wanted = {key: schema for key, schema in definition.properties.items()}
+            wanted = definition.properties
             if definition.assigned:
                 wanted = {
                     key: schema for key, schema in wanted.items() if key not in definition.assigned or key in given.map
@@ -334,6 +338,7 @@ def _group(service: Service, bound: Bound) -> Iterator[Diagnostic]:
                 rules.BAD_TARGET,
                 item.span,
                 f"cannot put {item.text!r} into group {bound.name!r}: it takes {', '.join(allowed)}",
+                "take it out, or use another type of group",
             )
 
 
@@ -360,6 +365,7 @@ def _policy(service: Service, bound: Bound) -> Iterator[Diagnostic]:
                 rules.BAD_TARGET,
                 item.span,
                 f"cannot aim policy {bound.name!r} at {item.text!r}: it is for {', '.join(allowed)}",
+                "name a target of such a type, or a group",
             )
     triggers = bound.node.get("triggers")
     for name, node in triggers.map.items() if triggers is not None else ():
@@ -401,12 +407,9 @@ def _substitution(service: Service, here: Here) -> Iterator[Diagnostic]:
             else (given.map.items() if given is not None else ())
         ):
             if key not in known:
-                yield Diagnostic(
-                    rules.BAD_SUBSTITUTION,
-                    item.key_span,
-                    f"cannot map {section[:-1] if parts is None else parts[:-3] + 'y' if parts == 'capabilities' else 'requirement'} {key!r}: {named.text} has none of that name",
-                    did_you_mean(key, known),
-                )
+                word = section[:-3] + "y" if section.endswith("ies") else section[:-1]
+                message = f"cannot map {word} {key!r}: {named.text} has none of that name"
+                yield Diagnostic(rules.BAD_SUBSTITUTION, item.key_span, message, nearest(key, known))
             elif parts is not None:
                 yield from _mapped(service, parts, item)
             elif section == "properties":

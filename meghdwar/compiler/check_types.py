@@ -118,7 +118,10 @@ def schema(item: Schema, above: Schema | None, here: Here, what: str, depth: int
             continue
         if item.base and item.base not in ("list", "map"):
             yield Diagnostic(
-                rules.BAD_REFINEMENT, inner.key_span, f"cannot give {what} an {key}: only lists and maps have one"
+                rules.BAD_REFINEMENT,
+                inner.key_span,
+                f"cannot give {what} an {key}: only lists and maps have one",
+                f"remove the {key}, or make it a list or a map",
             )
         yield from schema(
             part, above.entry if above and key == "entry_schema" else None, here, f"the {key} of {what}", depth + 1
@@ -218,6 +221,7 @@ def _capabilities(type_: TypeDef, here: Here) -> Iterator[Diagnostic]:
                 rules.BAD_REFINEMENT,
                 named.span,
                 f"cannot make capability {name!r} a {item.type_name}: a parent type says {above[name].type_name}",
+                f"use a type derived from {above[name].type_name}",
             )
             yield wrong if here.major == "2" else wrong.as_warning()
         yield from known_types("node", node.get("valid_source_types") or node.get("valid_source_node_types"), scope)

@@ -18,8 +18,9 @@ from meghdwar.compiler.source import LIST, MAP, Node, read
 from meghdwar.diagnostics import Diagnostic, Span, did_you_mean
 
 TYPE_KINDS = {
-    "artifact_types": "artifact", "data_types": "data", "capability_types": "capability", "interface_types": "interface",
-    "relationship_types": "relationship", "node_types": "node", "group_types": "group", "policy_types": "policy",
+    "artifact_types": "artifact", "data_types": "data", "capability_types": "capability",
+    "interface_types": "interface", "relationship_types": "relationship",
+    "node_types": "node", "group_types": "group", "policy_types": "policy",
 }  # fmt: skip
 IMPORT_DEPTH_MAX = 32
 
@@ -31,14 +32,10 @@ VERSIONS: Mapping[str, tuple[str, str]] = {  # header -> (version, the library t
         f"http://docs.oasis-open.org/tosca/ns/simple/yaml/{v}": (v, f"{_SIMPLE}{v.replace('.', '_')}")
         for v in ("1.0", "1.1", "1.2", "1.3")
     },
-    **{
-        header: ("1.0", "tosca_simple_profile_for_nfv_1_0_0")
-        for header in (
-            "tosca_simple_profile_for_nfv_1_0_0",
-            "tosca_simple_profile_for_nfv_1_0",
-            "tosca_simple_nfv_1_0_0",
-        )
-    },
+    **dict.fromkeys(
+        ("tosca_simple_profile_for_nfv_1_0_0", "tosca_simple_profile_for_nfv_1_0", "tosca_simple_nfv_1_0_0"),
+        ("1.0", "tosca_simple_profile_for_nfv_1_0_0"),
+    ),
     "tosca_simple_profile_for_mec_1_0_0": ("1.0", "tosca_simple_profile_for_mec_1_0_0"),
     "tosca_2_0": ("2.0", ""),
 }
@@ -142,13 +139,16 @@ def profiles() -> Mapping[str, str]:
 
 @cache
 def library(file: str) -> Document:
-    """A packaged file and what it imports. Packaged files are right, which the tests prove; they are not checked again."""
+    """A packaged file and what it imports. Packaged files are right, as the tests prove: nobody checks them again."""
     return _Loader(_Packaged()).packaged(file)
 
 
 class _Packaged:
     def read(self, path: str) -> bytes | None:
         return (resources.tosca() / path).read_bytes()
+
+    def exists(self, path: str) -> bool:
+        return (resources.tosca() / path).is_file()
 
     def names(self) -> list[str]:
         return []
@@ -187,7 +187,11 @@ class _Loader:
             return self.read_documents[path]
         content = self.files.read(path)
         if content is None:
-            self.diagnostics.append(Diagnostic(rules.IMPORT_NOT_FOUND, origin, f"cannot find {path!r}"))
+            self.diagnostics.append(
+                Diagnostic(
+                    rules.IMPORT_NOT_FOUND, origin, f"cannot find {path!r}", "give the path of a file that is there"
+                )
+            )
             return None
         self.read_documents[path] = None
         node, problems = read(content, path)
@@ -197,7 +201,9 @@ class _Loader:
             return None
         if not node.is_map:
             message = f"cannot read a service template from a {node.kind}: it has to be a map"
-            self.diagnostics.append(Diagnostic(rules.WRONG_SHAPE, node.span, message))
+            self.diagnostics.append(
+                Diagnostic(rules.WRONG_SHAPE, node.span, message, "begin with `tosca_definitions_version: ...`")
+            )
             return None
         version, lib = self.version(node, above)
         base = library(profiles()[lib]).scope if lib else None
@@ -309,6 +315,7 @@ class _Loader:
                     rules.WRONG_SHAPE,
                     item.span,
                     f"cannot read an import from a {item.kind}: it has to be a path or a map",
+                    "write the path of the file",
                 )
             )
             return
@@ -390,7 +397,10 @@ class _Loader:
         if len(above) >= IMPORT_DEPTH_MAX:
             self.diagnostics.append(
                 Diagnostic(
-                    rules.IMPORT_CYCLE, target.span, f"cannot import {name!r}: more than {IMPORT_DEPTH_MAX} files deep"
+                    rules.IMPORT_CYCLE,
+                    target.span,
+                    f"cannot import {name!r}: more than {IMPORT_DEPTH_MAX} files deep",
+                    "import the deeper ones directly",
                 )
             )
             return None

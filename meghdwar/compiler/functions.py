@@ -161,6 +161,7 @@ def check(found: Call, here: Here) -> Iterator[Diagnostic]:
             rules.BAD_ARITY,
             (argument or found.node).span,
             f"cannot call {spelled} with {len(arguments)} arguments: it takes {wanted}",
+            "see the functions in the reference of its TOSCA version",
         )
         return
     if found.name == "get_input":
@@ -181,6 +182,7 @@ def check(found: Call, here: Here) -> Iterator[Diagnostic]:
             rules.BAD_ARGUMENT,
             arguments[0].span,
             f"cannot join a {arguments[0].kind}: the first argument of {spelled} is a list",
+            f"write {spelled}: [[first, second], separator]",
         )
 
 
@@ -199,13 +201,16 @@ def _custom(found: Call, here: Here) -> Iterator[Diagnostic]:
             rules.BAD_ARITY,
             (found.argument or found.node).span,
             f"cannot call ${found.name} with {count} arguments: no signature takes that many",
+            "look at its signatures under `functions`",
         )
 
 
 def _get_input(arguments: list[Node], here: Here) -> Iterator[Diagnostic]:
     name = arguments[0]
     if not name.is_scalar:
-        yield Diagnostic(rules.BAD_ARGUMENT, name.span, f"cannot name an input by a {name.kind}")
+        yield Diagnostic(
+            rules.BAD_ARGUMENT, name.span, f"cannot name an input by a {name.kind}", "write the name of an input"
+        )
         return
     if here.service is None:
         yield Diagnostic(
@@ -228,7 +233,12 @@ def _walk(schema: Schema | None, path: list[Node], what: str) -> Iterator[Diagno
             return
         if not step.is_scalar:
             if not step.is_map:
-                yield Diagnostic(rules.BAD_ARGUMENT, step.span, f"cannot use a {step.kind} as a step into {what}")
+                yield Diagnostic(
+                    rules.BAD_ARGUMENT,
+                    step.span,
+                    f"cannot use a {step.kind} as a step into {what}",
+                    "write the name of a property or the number of an item",
+                )
             return
         if schema.base == "complex" and schema.data is not None:
             inner = schema.data.properties.get(step.text)
@@ -254,6 +264,7 @@ def _walk(schema: Schema | None, path: list[Node], what: str) -> Iterator[Diagno
                 rules.UNKNOWN_PART,
                 step.span,
                 f"cannot find {step.text!r} in {what}: it is a {schema.base}, which has no parts",
+                "leave out what follows it",
             )
             return
 
@@ -263,7 +274,12 @@ def _reference(found: Call, arguments: list[Node], here: Here) -> Iterator[Diagn
     entity = arguments[0]
     if not entity.is_scalar:
         if not entity.is_map and not entity.is_list:
-            yield Diagnostic(rules.BAD_ARGUMENT, entity.span, f"cannot name a node by a {entity.kind}")
+            yield Diagnostic(
+                rules.BAD_ARGUMENT,
+                entity.span,
+                f"cannot name a node by a {entity.kind}",
+                "write the name of a node template",
+            )
         return
     bound, type_ = None, None
     if entity.text in ENTITIES:
@@ -461,12 +477,14 @@ def _token(arguments: list[Node]) -> Iterator[Diagnostic]:
             rules.BAD_ARGUMENT,
             separator.span,
             "cannot cut a text at nothing: the second argument of token is a separator",
+            "write one, such as ','",
         )
     if index.is_scalar and (not isinstance(index.scalar, int) or index.scalar < 0) and not index.text.startswith("$"):
         yield Diagnostic(
             rules.BAD_ARGUMENT,
             index.span,
             f"cannot take part {index.text!r}: the third argument of token is a number from 0",
+            "0 is the first part",
         )
 
 

@@ -267,6 +267,7 @@ def check(node: Node, shape: Shape, grammar: Grammar) -> list[Diagnostic]:
 
 
 def _wrong(node: Node, what: str, wanted: str, help_: str = "") -> Diagnostic:
+    help_ = help_ or f"write {wanted}"
     what = what or "a value"
     return Diagnostic(
         rules.WRONG_SHAPE, node.span, f"cannot read {what} from {_a(node.kind)}: it has to be {wanted}", help_
@@ -306,14 +307,17 @@ def _check(node: Node, shape: Shape, what: str, grammar: Grammar, found: list[Di
 
 
 def _counts(node: Node, what: str, found: list[Diagnostic]) -> None:
-    low, high = (node.list + [node, node])[:2]
+    low, high = [*node.list, node, node][:2]
     good = len(node.list) == 2 and type(low.scalar) is int and (type(high.scalar) is int or high.text == "UNBOUNDED")
     if not good:
         found.append(_wrong(node, what, "a range such as [0, 1] or [1, UNBOUNDED]"))
     elif int(str(low.scalar)) < 0 or (type(high.scalar) is int and high.scalar < int(str(low.scalar))):
         found.append(
             Diagnostic(
-                rules.WRONG_SHAPE, node.span, f"cannot read {what}: the range ends before it starts or is negative"
+                rules.WRONG_SHAPE,
+                node.span,
+                f"cannot read {what}: the range ends before it starts or is negative",
+                "put the lower end first",
             )
         )
 
@@ -379,7 +383,10 @@ def _construct(node: Node, construct: Construct, what: str, grammar: Grammar, fo
             if key[:1] == "_" and grammar is SIMPLE:
                 found.append(
                     Diagnostic(
-                        rules.EXTENSION_KEY, value.key_span, f"{key!r} is somebody's extension: it is not looked at"
+                        rules.EXTENSION_KEY,
+                        value.key_span,
+                        f"{key!r} is somebody's extension: it is not looked at",
+                        "remove it unless another tool needs it",
                     )
                 )
                 continue

@@ -62,7 +62,7 @@ def assigned(bound: Bound, here: Here, files: Files) -> Iterator[Diagnostic]:
         named = node.get("type") if node.is_map else None
         if item is None and type_ is not None and not type_.broken:
             raw = here.scope.lookup("interface", named.text if named is not None else name)
-            if raw is None and here.major == "2" or (raw is None and known and named is None):
+            if (raw is None and here.major == "2") or (raw is None and known and named is None):
                 help_ = did_you_mean(name, known) or (f"it has {', '.join(known)}" if known else "")
                 yield Diagnostic(
                     rules.UNKNOWN_INTERFACE, node.key_span, f"cannot find interface {name!r} in {type_.name}", help_
@@ -188,19 +188,22 @@ def artifact(node: Node, here: Here, files: Files) -> Iterator[Diagnostic]:
             rules.UNKNOWN_REPOSITORY, repository.span, f"cannot find repository {repository.text!r}", help_
         )
     elif (
-        file is not None
-        and file.is_scalar
-        and file.text
-        and repository is None
-        and not any(m in file.text for m in _REMOTE)
+        (
+            file is not None
+            and file.is_scalar
+            and file.text
+            and repository is None
+            and not any(m in file.text for m in _REMOTE)
+        )
+        and not exists(file, file.text, files)
+        and not (type_ is not None and "Container" in type_.name)
     ):
-        if not exists(file, file.text, files) and not (type_ is not None and "Container" in type_.name):
-            yield Diagnostic(
-                rules.ARTIFACT_NOT_FOUND,
-                file.span,
-                f"cannot find the file {file.text!r}",
-                f"it would have to be at {path_of(file, file.text)!r}; or name the repository that has it",
-            )
+        yield Diagnostic(
+            rules.ARTIFACT_NOT_FOUND,
+            file.span,
+            f"cannot find the file {file.text!r}",
+            f"it would have to be at {path_of(file, file.text)!r}; or name the repository that has it",
+        )
     if type_ is not None and node.is_map and not type_.broken:
         given = node.get("properties")
         if given is not None and given.is_map and type_.properties:

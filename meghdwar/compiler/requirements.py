@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from meghdwar.compiler import constraints, functions, rules, validation, values
 from meghdwar.compiler.service import Bound, Fill, Here, Service
@@ -53,7 +53,9 @@ def satisfies(service: Service, bound: Bound, node_filter: Node) -> bool:
     """Whether a template answers to a filter; what cannot be told before it runs counts as yes."""
     if service.major == "2":
         return validation.evaluate(_known(service, bound, node_filter), None) is not False
-    wanted = [(bound.assigned("properties"), None, node_filter.get("properties"))]
+    wanted: list[tuple[Mapping[str, Node], str | None, Node | None]] = [
+        (bound.assigned("properties"), None, node_filter.get("properties"))
+    ]
     capabilities = node_filter.get("capabilities")
     for item in capabilities.list if capabilities is not None else ():
         for name, inner in item.map.items():
@@ -158,7 +160,7 @@ def check(service: Service, bound: Bound, here: Here) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 rule,
                 last.node.key_span,
-                f"cannot fill requirement {name!r} of {bound.name!r} {count} times: {type_.name} allows {definition.high}",
+                f"cannot fill requirement {name!r} of {bound.name!r} {count} times: its type allows {definition.high}",
                 "remove one",
             )
         elif count < definition.low and definition.low > 0 and not service.node.get("substitution_mappings"):
@@ -210,8 +212,9 @@ def _target(service: Service, bound: Bound, fill: Fill, definition: RequirementD
             wrong = Diagnostic(
                 rules.REQUIREMENT_MISMATCH,
                 span,
-                f"cannot fill requirement {fill.name!r} of {bound.name!r} with {_what(fill, type_)}: it wants a {definition.target}",
-                "",
+                f"cannot fill requirement {fill.name!r} of {bound.name!r} with {_what(fill, type_)}: "
+                f"it wants a {definition.target}",
+                f"name a node template that is a {definition.target}",
             )
             # in 1.x the capability is what counts: real files put a database straight on a machine
             yield wrong.as_warning() if service.major == "1" and fill.capability is not None else wrong
@@ -231,7 +234,9 @@ def _target(service: Service, bound: Bound, fill: Fill, definition: RequirementD
                 yield Diagnostic(
                     rules.REQUIREMENT_MISMATCH,
                     named.span,
-                    f"cannot fill requirement {fill.name!r}: {_what(fill, type_)} has no capability of type {named.text}",
+                    f"cannot fill requirement {fill.name!r}: "
+                    f"{_what(fill, type_)} has no capability of type {named.text}",
+                    "name another node or capability",
                 )
     elif definition.capability and fill.capability is None:
         raw = definition.scope.lookup("capability", definition.capability)
@@ -239,8 +244,9 @@ def _target(service: Service, bound: Bound, fill: Fill, definition: RequirementD
             yield Diagnostic(
                 rules.REQUIREMENT_MISMATCH,
                 span,
-                f"cannot fill requirement {fill.name!r} of {bound.name!r} with {_what(fill, type_)}: it has no capability of type {definition.capability}",
-                "",
+                f"cannot fill requirement {fill.name!r} of {bound.name!r} with {_what(fill, type_)}: "
+                f"it has no capability of type {definition.capability}",
+                "name a node template that has one",
             )
 
 
@@ -301,8 +307,9 @@ def _valid_target(service: Service, fill: Fill, type_: TypeDef, named: Node | No
     yield Diagnostic(
         rules.REQUIREMENT_MISMATCH,
         span,
-        f"cannot use relationship {type_.name} to reach capability {fill.capability!r} of {fill.target.name if fill.target else target.name!r}: it is for {', '.join(valid)}",
-        "",
+        f"cannot use relationship {type_.name} to reach capability {fill.capability!r} of {_what(fill, target)}: "
+        f"it is for {', '.join(valid)}",
+        "use another relationship, or leave it to the node type",
     )
 
 

@@ -73,7 +73,7 @@ class Node:
 
     @property
     def is_null(self) -> bool:
-        return self.form == PLAIN and _WORDS.get(self.value, 0) is None  # type: ignore[call-overload, no-any-return]
+        return self.form == PLAIN and _WORDS.get(self.value, 0) is None  # type: ignore[call-overload]
 
     @property
     def kind(self) -> str:

@@ -83,7 +83,7 @@ class Schema:
         self.parsed: dict[str, Any] = {}  # what values.py makes of the constraints, once
         self.data: TypeDef | None = parent.data if parent else None
         self.base: str = parent.base if parent else ""
-        self.type_name = parent.type_name if parent else ""
+        self.type_name: str = parent.type_name if parent else ""
         if type_ is not None and type_.text:
             self.type_name = type_.text
             raw = scope.lookup("data", self.type_name)
@@ -327,11 +327,8 @@ class TypeDef:
         relationship = node.get("relationship")
         rel_name = above.relationship if above else None
         if relationship is not None:
-            rel_name = (
-                relationship.text
-                or (relationship.section("type") and "")
-                or (relationship.get("type").text if relationship.get("type") else rel_name)
-            )  # type: ignore[union-attr]
+            named = relationship.get("type") if relationship.is_map else relationship
+            rel_name = (named.text or rel_name) if named is not None else rel_name
         low, high = (above.low, above.high) if above else (1, 1)
         occurrences = node.get("occurrences") or node.get("count_range")
         if occurrences is not None and len(occurrences.list) == 2:

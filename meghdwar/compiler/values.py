@@ -128,6 +128,7 @@ def a(schema: Schema) -> str:
 
 
 def _wrong(node: Node, schema: Schema, help_: str = "") -> Diagnostic:
+    help_ = help_ or f"write {a(schema)}"
     shown = f" {node.text[:40]!r}" if node.is_scalar and not node.is_null else ""
     kind = "nothing" if node.is_null else ("an " if node.kind == "integer" else "a ") + node.kind
     return Diagnostic(rules.WRONG_TYPE, node.span, f"cannot use {kind}{shown} where {a(schema)} is expected", help_)
@@ -166,12 +167,14 @@ def _call_fits(call: functions.Call, schema: Schema, here: Here) -> Iterator[Dia
             rules.TYPES_DIFFER,
             call.node.span,
             f"cannot use the {given} that {call.name} gives where {a(schema)} is expected",
+            "use a function or an input that gives one",
         )
     elif {given, wanted} & {"boolean"} and not {given, wanted} & {"string"}:
         yield Diagnostic(
             rules.TYPES_DIFFER,
             call.node.span,
             f"cannot use the {given} that {call.name} gives where {a(schema)} is expected",
+            "use a function or an input that gives one",
         )
 
 
@@ -433,7 +436,7 @@ def constrained(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
                     rules.VIOLATED_CONSTRAINT,
                     node.span,
                     f"cannot use this value: it {words}",
-                    "",
+                    "change it, or the limit where the property is declared",
                     ((clause.origin, "the constraint"),),
                 )
                 # published 1.x packages break the patterns of list entries, which no tool ever looked at
@@ -450,7 +453,7 @@ def constrained(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
                 rules.VIOLATED_CONSTRAINT,
                 node.span,
                 f"cannot use this value: {_shown(node)} does not pass its validation",
-                "",
+                "change it, or the validation where the property is declared",
                 ((expression.span, "the validation"),),
             )
 

@@ -148,12 +148,12 @@ def trigger(service: Service, name: str, node: Node, here: Here) -> Iterator[Dia
     schedule = node.get("schedule")
     if schedule is not None and schedule.is_map:
         for key in ("start_time", "end_time"):
-            value = schedule.get(key)
-            if value is not None and value.is_scalar and not _is_time(value.text):
+            moment = schedule.get(key)
+            if moment is not None and moment.is_scalar and not _is_time(moment.text):
                 yield Diagnostic(
                     rules.BAD_TIMESTAMP,
-                    value.span,
-                    f"cannot read {value.text[:40]!r} as a timestamp",
+                    moment.span,
+                    f"cannot read {moment.text[:40]!r} as a timestamp",
                     "write it as 2026-01-31T12:00:00Z",
                 )
 

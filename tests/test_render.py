@@ -21,7 +21,7 @@ FIRST = Diagnostic(
     "did you mean 'in_range'?",
     ((Span("dir/g h.yaml", 2, 1, 1), "declared here"),),
 )
-SECOND = Diagnostic(LOOSE, Span("f.yaml", 1, 4), "cannot be sure of 1")
+SECOND = Diagnostic(LOOSE, Span("f.yaml", 1, 4), "cannot be sure of 1", "")
 
 
 def test_text_shows_the_line_a_caret_a_way_out_and_the_other_places() -> None:
@@ -221,7 +221,7 @@ SARIF = {
 }
 
 
-@pytest.mark.parametrize("diagnostics", [[], [FIRST, SECOND], [Diagnostic(LOOSE, Span("/abs/x.yaml"), "m")]])
+@pytest.mark.parametrize("diagnostics", [[], [FIRST, SECOND], [Diagnostic(LOOSE, Span("/abs/x.yaml"), "m", "")]])
 def test_sarif_follows_its_schema(diagnostics: list[Diagnostic]) -> None:
     jsonschema.validate(json.loads(render.as_sarif(diagnostics, version="1")), SARIF)
 

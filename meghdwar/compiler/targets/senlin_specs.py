@@ -389,6 +389,7 @@ def _value_problems(wanted: Field, value: object, path: Path, place: Place) -> I
             rules.SPEC_WRONG_KIND,
             place(path),
             f"{_name(path)} has to be {_A[wanted.kind]}, not {_show(value)}",
+            f"give {_A[wanted.kind]}",
         )
     elif isinstance(value, Mapping):
         if wanted.fields:
@@ -488,7 +489,10 @@ def _scaling(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
         found = _number(spec, "adjustment", key)
         if found is not None and found < 0:
             yield Diagnostic(
-                rules.SPEC_CONTRADICTION, place(("adjustment", key)), f"adjustment.{key} cannot be less than 0"
+                rules.SPEC_CONTRADICTION,
+                place(("adjustment", key)),
+                f"adjustment.{key} cannot be less than 0",
+                "give 0 or more",
             )
 
 
@@ -522,10 +526,11 @@ def _health(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
                 rules.SPEC_CONTRADICTION,
                 place(("detection", "detection_modes", index)),
                 "NODE_STATUS_POLL_URL needs a poll_url",
+                "add poll_url",
             )
     seen = [m for m in _each(spec, "detection", "detection_modes") if isinstance(m, Mapping)]
     if any(mode == other for i, mode in enumerate(seen) for other in seen[:i]):
-        yield Diagnostic(rules.SPEC_CONTRADICTION, where, "the same detection mode stands there twice")
+        yield Diagnostic(rules.SPEC_CONTRADICTION, where, "the same detection mode stands there twice", "remove one")
     if len(_each(spec, "recovery", "actions")) > 1:
         yield Diagnostic(
             rules.SPEC_CONTRADICTION,
@@ -538,7 +543,7 @@ def _health(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
 def _loadbalance(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
     for part in ("pool", "vip"):
         if spec.get(part) is None:
-            yield Diagnostic(rules.SPEC_MISSING, place(()), f"{part} is missing")
+            yield Diagnostic(rules.SPEC_MISSING, place(()), f"{part} is missing", f"add {part}")
     vip = spec.get("vip")
     if isinstance(vip, Mapping) and vip.get("subnet") is None and vip.get("network") is None:
         yield Diagnostic(
@@ -550,6 +555,7 @@ def _loadbalance(spec: Mapping[str, object], place: Place) -> Iterator[Diagnosti
             rules.SPEC_CONTRADICTION,
             place(("health_monitor", "timeout")),
             f"health_monitor.timeout ({timeout:g} s) has to be less than health_monitor.delay ({delay:g} s)",
+            "shorten the timeout or lengthen the delay",
         )
     persistence = _within(spec, "pool", "session_persistence")
     if (
@@ -561,6 +567,7 @@ def _loadbalance(spec: Mapping[str, object], place: Place) -> Iterator[Diagnosti
             rules.SPEC_CONTRADICTION,
             place(("pool", "session_persistence")),
             "session_persistence of type APP_COOKIE needs a cookie_name",
+            "add cookie_name",
         )
 
 
@@ -570,25 +577,39 @@ def _deletion(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
         kind = hooks.get("type", "zaqar")
         wanted = {"zaqar": "queue", "webhook": "url"}.get(kind) if isinstance(kind, str) else None
         if wanted and not _within(hooks, "params", wanted):
-            yield Diagnostic(rules.SPEC_CONTRADICTION, place(("hooks",)), f"hooks of type {kind} need params.{wanted}")
+            yield Diagnostic(
+                rules.SPEC_CONTRADICTION,
+                place(("hooks",)),
+                f"hooks of type {kind} need params.{wanted}",
+                f"add params.{wanted}",
+            )
     grace = _number(spec, "grace_period")
     if grace is not None and grace < 0:
-        yield Diagnostic(rules.SPEC_CONTRADICTION, place(("grace_period",)), "grace_period cannot be less than 0")
+        yield Diagnostic(
+            rules.SPEC_CONTRADICTION, place(("grace_period",)), "grace_period cannot be less than 0", "give 0 or more"
+        )
 
 
 def _weights(section: str) -> Callable[[Mapping[str, object], Place], Iterator[Diagnostic]]:
     def further(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
         entries = _each(spec, section)
         if not entries and not is_expression(spec.get(section)):
-            yield Diagnostic(rules.SPEC_MISSING, place(()), f"{section} is missing or empty")
+            yield Diagnostic(
+                rules.SPEC_MISSING, place(()), f"{section} is missing or empty", f"name at least one of the {section}"
+            )
         seen: set[object] = set()
         for index, entry in enumerate(entries):
             name = entry.get("name") if isinstance(entry, Mapping) else None
             if name is None:
-                yield Diagnostic(rules.SPEC_MISSING, place((section, index)), f"{section}[{index}].name is missing")
+                yield Diagnostic(
+                    rules.SPEC_MISSING, place((section, index)), f"{section}[{index}].name is missing", "add name"
+                )
             elif not is_expression(name) and name in seen:
                 yield Diagnostic(
-                    rules.SPEC_CONTRADICTION, place((section, index)), f"{name!r} stands twice among the {section}"
+                    rules.SPEC_CONTRADICTION,
+                    place((section, index)),
+                    f"{name!r} stands twice among the {section}",
+                    "remove one",
                 )
             elif not is_expression(name):
                 seen.add(name)
@@ -606,7 +627,10 @@ def _server(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
         if isinstance(network, Mapping) and not is_expression(network):
             if network.get("network") is None and network.get("port") is None:
                 yield Diagnostic(
-                    rules.SPEC_MISSING, place(("networks", index)), f"networks[{index}] names no network and no port"
+                    rules.SPEC_MISSING,
+                    place(("networks", index)),
+                    f"networks[{index}] names no network and no port",
+                    "add network or port",
                 )
             if network.get("port") is not None and network.get("fixed_ip") is not None:
                 yield Diagnostic(

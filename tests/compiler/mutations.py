@@ -13,17 +13,23 @@ PIECES = [
     *(b": ", b"- ", b"? ", b"\n", b"\n---\n", b"\xef\xbb\xbf", b"9" * 400, b"x" * 300, b"[" * 99, b"<<: *a"),
 ]
 
-VALUES = yaml.safe_load("""
-- [null, true, 0, -1, 1.5, .nan, .inf, "", x, $value, .., "a.b:c/d", {}, {"": {}}, {x: null}, {type: list}, [], [[]], [null]]
-- [tosca.nodes.Root, tosca.nodes.Compute, tosca.capabilities.Node, tosca.datatypes.Credential, integer, map, version, 4 GB, 1 s]
-- [[1, UNBOUNDED], [{pattern: "("}, {in_range: [1, 0]}, {valid_values: 3}], {a: {b: {c: [{d: [{}, []]}]}}}, {derived_from: x}]
-- [{get_input: x}, {get_input: [x, 0, y]}, {get_property: [SELF, x]}, {get_property: []}, {get_attribute: [SELF, host, x, 0]}]
-- [{concat: [{concat: [{get_input: []}]}]}, {token: [a, "", -1]}, {get_artifact: [SELF, x]}, {get_nodes_of_type: x}, {join: [[]]}]
-- [{$get_property: [SELF, RELATIONSHIP, host, 0, TARGET, x]}, {$join: [[a], {$value: []}]}, {$: []}, {$node_index: []}, $$x]
-- [{node: x, node_filter: {properties: [{x: {in_range: [2, 1]}}], capabilities: [{host: {properties: [{x: 1}]}}]}}, {host: null}]
-- [[x, {x: {call_operation: a.b}}, {delegate: x}, {inline: x}, {set_state: x}], {and: [{or: []}, {not: {x: [{equal: 1}]}}]}]
-""")
-VALUES = [value for row in VALUES for value in row] + [10**400, "x" * 5000, ["x"] * 300]  # noqa: PLW0127
+VALUES = [
+    *yaml.safe_load("""
+[
+  null, true, 0, -1, 1.5, .nan, .inf, "", x, $value, $$x, .., "a.b:c/d", [], [[]], [null], {}, {"": {}}, {x: null},
+  tosca.nodes.Root, tosca.nodes.Compute, tosca.capabilities.Node, tosca.datatypes.Credential, integer, map, version,
+  4 GB, 1 s, [1, UNBOUNDED], {type: list}, {derived_from: x}, {a: {b: {c: [{d: [{}, []]}]}}}, {host: null},
+  [{pattern: "("}, {in_range: [1, 0]}, {valid_values: 3}],
+  {get_input: x}, {get_input: [x, 0, y]}, {get_property: [SELF, x]}, {get_property: []}, {get_artifact: [SELF, x]},
+  {get_attribute: [SELF, host, x, 0]}, {concat: [{concat: [{get_input: []}]}]}, {token: [a, "", -1]}, {join: [[]]},
+  {get_nodes_of_type: x}, {get_operation_output: [SELF, x]}, {$join: [[a], {$value: []}]}, {$: []}, {$node_index: []},
+  {$get_property: [SELF, RELATIONSHIP, host, 0, TARGET, x]},
+  {node: x, node_filter: {properties: [{x: {in_range: [2, 1]}}], capabilities: [{host: {properties: [{x: 1}]}}]}},
+  [x, {x: {call_operation: a.b}}, {delegate: x}, {inline: x}, {set_state: x}],
+  {and: [{or: []}, {not: {x: [{equal: 1}]}}]},
+]"""),
+    *(10**400, "x" * 5000, ["x"] * 300),
+]
 
 
 def mutated(text: bytes, random: Random) -> bytes:
@@ -114,7 +120,8 @@ class _Plain(yaml.CSafeDumper):
 def _text(dumper: yaml.CSafeDumper, text: str) -> yaml.ScalarNode:
     if not (text and text[0].isalnum() and all(c.isalnum() or c in " ._/" for c in text) and text == text.strip()):
         return dumper.represent_scalar("tag:yaml.org,2002:str", text)
-    return dumper.represent_scalar(dumper.resolve(yaml.ScalarNode, text, (True, False)), text)
+    tag = dumper.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+    return dumper.represent_scalar(tag, text)
 
 
 _Plain.add_representer(str, _text)

@@ -105,7 +105,8 @@ trees = st.recursive(
 )
 SECTIONS = [
     *("imports", "metadata", "dsl_definitions", "repositories", "functions", "topology_template", "service_template"),
-    *(f"{kind}_types" for kind in "data capability node relationship artifact interface group policy".split()),
+    *("data_types", "capability_types", "node_types", "relationship_types"),
+    *("artifact_types", "interface_types", "group_types", "policy_types"),
 ]
 TEMPLATE = [
     *("inputs", "node_templates", "relationship_templates", "groups", "policies"),

@@ -157,6 +157,7 @@ OUTPUT_LEFT_OUT = Rule("MDW456", "output-left-out", WARNING)
 FIXED_INPUT = Rule("MDW457", "input-fixed", Severity.NOTE)
 ADDRESS_SHARED = Rule("MDW458", "address-shared", WARNING)
 NOT_IN_A_CLUSTER = Rule("MDW459", "not-in-a-cluster")
+NOTHING_TO_BUILD = Rule("MDW460", "nothing-to-build", WARNING)
 
 # 500-549 Senlin and targets
 SPEC_UNKNOWN_KEY = Rule("MDW500", "unknown-specification-key")

@@ -264,7 +264,7 @@ def draw(path: str, result: Result, application: Application) -> None:
         ".dot": graph.dot,
         ".svg": svg.svg,
     }
-    made = drawing.made_by_element(application, explain.made(result))
+    made = drawing.made_by_element(application, explain.made(result), explain.shown_names(result.sources))
     picture = drawing.draw(application, made)
     if path == "-":
         sys.stdout.write(graph.mermaid(picture))

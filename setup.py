@@ -8,8 +8,10 @@ LXD = ["pylxd>=2.3.2,<3"]
 KVM = ["libvirt-python>=9"]
 OPENSTACK = ["openstacksdk>=4,<5", "python-heatclient>=5,<6"]
 API: list[str] = []
+COMPLETION = ["shtab>=1.7,<2"]
 SECOND_OPINION = ["tosca-parser>=2.12,<3", "heat-translator>=3.2,<4"]
 DEV = [
+    *COMPLETION,
     "hypothesis>=6.100,<7",
     "import-linter>=2,<3",
     "jsonschema>=4.20,<5",
@@ -41,8 +43,9 @@ setup(
         "kvm": KVM,
         "openstack": OPENSTACK,
         "api": API,
+        "completion": COMPLETION,
         "second-opinion": SECOND_OPINION,
-        "all": [*LXD, *KVM, *OPENSTACK, *API, *SECOND_OPINION],
+        "all": [*LXD, *KVM, *OPENSTACK, *API, *COMPLETION, *SECOND_OPINION],
         "dev": DEV,
     },
     entry_points={"console_scripts": ["mdw-compile = meghdwar.cli.compile:main"]},

@@ -18,7 +18,13 @@ def test_page_is_up_to_date(page: str) -> None:
 
 
 def test_every_type_and_property_says_what_it_is_for() -> None:
-    """A type without a description would be an empty chapter; a property may speak for itself by its name."""
     library = GENERATOR["load"]("meghdwar.yaml")
     types = [(n, t) for section in GENERATOR["SECTIONS"] for n, t in (library.get(section) or {}).items()]
     assert [name for name, type_ in types if not type_.get("description")] == []
+    assert [
+        f"{name} {key}"
+        for name, type_ in types
+        for part in ("properties", "attributes")
+        for key, schema in type_.get(part, {}).items()
+        if not schema.get("description")
+    ] == []

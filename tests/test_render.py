@@ -54,14 +54,14 @@ def test_text_shows_the_line_a_caret_a_way_out_and_the_other_places() -> None:
     ],
 )
 def test_the_caret_stands_below_what_is_meant(span: Span, shown: str) -> None:
-    head, _, quoted = render.text([Diagnostic(LOOSE, span, "m")], SOURCES).partition("\n")
+    head, _, quoted = render.text([Diagnostic(LOOSE, span, "m", "")], SOURCES).partition("\n")
     assert head == f"{span}: warning MDW998 m"
     assert quoted == shown
 
 
 def test_a_long_line_is_cut_round_the_place() -> None:
     source = "k: [" + "abcdefgh, " * 1000 + "]"
-    page = render.text([Diagnostic(LOOSE, Span("f", 1, 5005, 8), "m")], {"f": source})
+    page = render.text([Diagnostic(LOOSE, Span("f", 1, 5005, 8), "m", "")], {"f": source})
     _, line, carets = page.splitlines()
     assert len(line) < 200
     assert line[carets.index("^") : carets.rindex("^") + 1] == "abcdefgh"
@@ -85,7 +85,7 @@ def test_files_are_named_as_people_find_them() -> None:
     assert render.text(diagnostics, sources) == render.text([FIRST], SOURCES).replace(
         "f.yaml:", "here/f.yaml:"
     ).replace("dir/g h", "here/dir/g h")
-    elsewhere = [Diagnostic(LOOSE, Span("packaged.yaml"), "m")]
+    elsewhere = [Diagnostic(LOOSE, Span("packaged.yaml"), "m", "")]
     assert render.relocated(elsewhere, SOURCES, str.upper)[0] == elsewhere
 
 

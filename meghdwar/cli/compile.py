@@ -70,6 +70,7 @@ def parser() -> ArgumentParser:
     add("--second-opinion", action="store_true", help="compare with tosca-parser and heat-translator; write nothing")
     add("--colour", "--color", choices=("auto", "always", "never"), default="auto",
         help="auto: on a terminal, unless NO_COLOR is set (%(default)s)")  # fmt: skip
+    add("--completion", action=Completion, choices=("bash", "zsh", "tcsh"), help="print a completion script and end")
     add("--version", action=Version, nargs=0, help="say which version this is")
     return made
 
@@ -81,6 +82,23 @@ class Version(Action):
         from importlib.metadata import version
 
         parser.exit(message=f"mdw-compile {version('meghdwar')}\n")
+
+
+class Completion(Action):
+    """Written once by shtab, so that a TAB does not start Python."""
+
+    def __call__(self, parser: ArgumentParser, namespace: Namespace, shell: object, *args: object) -> NoReturn:
+        try:
+            import shtab
+        except ImportError:
+            parser.exit(USAGE, "mdw-compile: cannot make a completion script: pip install 'meghdwar[completion]'\n")
+        for action in parser._actions:
+            if action.dest in ("template", "inputs", "graph"):
+                action.complete = shtab.FILE  # type: ignore[attr-defined]
+            elif action.dest == "output":
+                action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
+        print(shtab.complete(parser, str(shell)))
+        parser.exit()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -246,7 +264,7 @@ def draw(path: str, result: Result, application: Application) -> None:
         ".dot": graph.dot,
         ".svg": svg.svg,
     }
-    made = drawing.made_by_element(application, explain.made(result))
+    made = drawing.made_by_element(application, explain.made(result), explain.shown_names(result.sources))
     picture = drawing.draw(application, made)
     if path == "-":
         sys.stdout.write(graph.mermaid(picture))

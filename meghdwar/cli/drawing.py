@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from meghdwar import model
 from meghdwar.diagnostics import Span
@@ -34,6 +35,7 @@ KINDS: Mapping[type, str] = {
     model.Attachment: "attachment",
 }
 """The word for each element; an attachment is drawn as a line."""
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +104,32 @@ def draw(application: model.Application, made: Mapping[str, tuple[Made, ...]]) -
     return Drawing(application.name, boxes, lines)
 
 
-def made_by_element(application: model.Application, made: list[Made]) -> dict[str, tuple[Made, ...]]:
-    """Which element each resource belongs to: the one in whose lines its origin stands."""
-    starts = sorted((e.origin.file, e.origin.line, n) for n, e in enumerate(application.elements))
-    result: dict[str, tuple[Made, ...]] = {}
+def made_by_element(
+    application: model.Application, made: list[Made], shown: Mapping[str, str] = NOTHING
+) -> dict[str, tuple[Made, ...]]:
+    """Which element each resource belongs to: the one in whose lines its origin stands.
+
+    `shown` gives the name that origins of resources have for a file of the application's.
+    """
+    elements = application.elements
+    at_line: dict[tuple[str, int], list[str]] = {}
+    for element in elements:
+        place = (shown.get(element.origin.file, element.origin.file), element.origin.line)
+        at_line.setdefault(place, []).append(element.name)
+    starts = sorted(at_line)
+    result: dict[str, list[Made]] = {}
     for item in made:
-        at = bisect_right(starts, (item.origin.file, item.origin.line, len(application.elements))) - 1
-        if at >= 0 and starts[at][0] == item.origin.file:
-            name = application.elements[starts[at][2]].name
-            result[name] = (*result.get(name, ()), item)
-    return result
+        file = shown.get(item.origin.file, item.origin.file)
+        at = bisect_right(starts, (file, item.origin.line)) - 1
+        if at >= 0 and starts[at][0] == file:
+            result.setdefault(_named_like(item.resource, at_line[starts[at]]), []).append(item)
+    return {name: tuple(items) for name, items in result.items()}
+
+
+def _named_like(resource: str, elements: list[str]) -> str:
+    """Of elements on one line (a policy and its receiver), the one whose name the resource bears, else the first."""
+    fitting = [name for name in elements if resource.startswith(name)]
+    return max(fitting, key=len) if fitting else elements[0]
 
 
 def details(element: model.Element) -> tuple[str, ...]:

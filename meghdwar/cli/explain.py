@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from meghdwar.cli.drawing import KINDS, Made, made_by_element
 from meghdwar.diagnostics import Span, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from meghdwar.bundle import Bundle
     from meghdwar.compiler import Result
     from meghdwar.compiler.topology import Placed
@@ -80,8 +79,8 @@ def resource_types(bundle: Bundle) -> dict[str, str]:
         template = yaml.load(data, Loader=loader)  # noqa: S506 - a safe one
         resources = template.get("resources") if isinstance(template, dict) else None
         for name, resource in (resources or {}).items():
-            types.setdefault(name if file == bundle.template else f"{file}:{name}", str(resource.get("type", "")))
-            types.setdefault(name, str(resource.get("type", "")))
+            key = name if file == bundle.template else f"{file}: {name}"  # as explanations name them
+            types[key] = str(resource.get("type", ""))
     return types
 
 
@@ -100,7 +99,7 @@ def explanation(name: str, result: Result) -> Explanation | None:
     everything = made(result)
     application, topology = result.application, result.topology
     if application is not None:
-        became = made_by_element(application, everything)
+        became = made_by_element(application, everything, shown_names(result.sources))
         for element in application.elements:
             if element.name == name:
                 return _explain(result, name, KINDS[type(element)], element.origin, became.get(name, ()))
@@ -111,18 +110,25 @@ def explanation(name: str, result: Result) -> Explanation | None:
             ("policy", topology.policies),
         )
         for kind, section in sections:
-            placed: Placed | None = section.get(name)
-            if placed is not None:
-                inside = tuple(m for m in everything if _within(m.origin, placed.origin, result))
-                return _explain(result, name, f"{kind} of type {placed.type.name}", placed.origin, inside)
-    for item in everything:
-        if item.resource == name:
-            return _explain(result, name, f"resource of type {item.type}", item.origin, (item,))
+            item = section.get(name)
+            if item is not None:
+                inside = tuple(m for m in everything if _within(m.origin, item.origin, result))
+                return _explain(result, name, f"{kind} of type {item.type.name}", item.origin, inside)
+    for resource in everything:
+        if resource.resource == name:
+            return _explain(result, name, f"resource of type {resource.type}", resource.origin, (resource,))
     return None
 
 
+def shown_names(sources: Mapping[str, str]) -> dict[str, str]:
+    """What people see for each file: `sources` hold its text under its own name and, after that, under this one."""
+    last = {id(text): name for name, text in sources.items()}
+    return {name: last[id(text)] for name, text in sources.items()}
+
+
 def _explain(result: Result, name: str, what: str, origin: Span, became: tuple[Made, ...]) -> Explanation:
-    return Explanation(name, what, origin, tuple(_block(origin, result)), became)
+    shown = shown_names(result.sources).get(origin.file, origin.file)
+    return Explanation(name, what, replace(origin, file=shown), tuple(_block(origin, result)), became)
 
 
 def _block(origin: Span, result: Result) -> list[tuple[int, str]]:
@@ -149,8 +155,10 @@ def _indent(line: str) -> int:
 
 
 def _within(inner: Span, outer: Span, result: Result) -> bool:
+    shown = shown_names(result.sources)
     block = _block(outer, result)
-    return inner.file == outer.file and bool(block) and block[0][0] <= inner.line <= block[-1][0]
+    same = shown.get(inner.file) == shown.get(outer.file)
+    return same and bool(block) and block[0][0] <= inner.line <= block[-1][0]
 
 
 def _place(span: Span) -> dict[str, object]:

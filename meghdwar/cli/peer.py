@@ -44,12 +44,12 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     noise = io.StringIO()
     try:
         with contextlib.redirect_stdout(noise), contextlib.redirect_stderr(noise):
-            from toscaparser.tosca_template import ToscaTemplate  # type: ignore[import-untyped]
+            from toscaparser.tosca_template import ToscaTemplate
 
             parsed = ToscaTemplate(job["path"], job["inputs"], True)
             answer["nodes"] = [node.name for node in getattr(parsed, "nodetemplates", None) or []]
             if job["who"] == "heat-translator":
-                from translator.hot.tosca_translator import TOSCATranslator  # type: ignore[import-untyped]
+                from translator.hot.tosca_translator import TOSCATranslator
 
                 translator = TOSCATranslator(parsed, job["inputs"], False, csar_dir=None)
                 answer["template"] = translator.translate()

@@ -437,7 +437,9 @@ class _Builder:
         ):
             schema = type_.properties[name]
             node = bound.assigned("properties").get(name) or schema.fixed or schema.default
-            return _step(self.value(node, schema, here), steps[1:]) if node is not None else None
+            if node is not None:
+                return _step(self.value(node, schema, here), steps[1:])
+            return Attribute(bound.name, tuple(steps)) if attribute else None
         if name in type_.capabilities and len(steps) > 1:
             return self.of_capability(bound, name, steps, attribute)
         if name in type_.requirements and len(steps) > 1 and name not in type_.attributes:

@@ -1,13 +1,42 @@
-"""What the checker says of a file or a text, for tests."""
+"""What the compiler says of a file, a text or a changed file, for tests."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
+from meghdwar.compiler.build import build
 from meghdwar.compiler.check import check
 from meghdwar.compiler.documents import load
 from meghdwar.compiler.location import Folder, Location
+from meghdwar.compiler.lower import lower
+from meghdwar.compiler.targets import TARGETS, target
 from meghdwar.diagnostics import Diagnostic
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A location in which one file reads differently."""
+
+    location: Location
+    path: str
+    content: bytes
+
+    @property
+    def root(self) -> str:
+        return self.location.root
+
+    def read(self, path: str) -> bytes | None:
+        return self.content if path == self.path else self.location.read(path)
+
+    def exists(self, path: str) -> bool:
+        return path == self.path or self.location.exists(path)
+
+    def names(self) -> list[str]:
+        return self.location.names()
+
+    def shown(self, path: str) -> str:
+        return self.location.shown(path)
 
 
 def check_file(path: Path) -> list[Diagnostic]:
@@ -17,3 +46,18 @@ def check_file(path: Path) -> list[Diagnostic]:
 def check_entry(files: Location, entry: str) -> list[Diagnostic]:
     documents, _, problems = load(files, entry)
     return check(documents, files, problems)[1]
+
+
+def compile_entry(files: Location, entry: str) -> list[Diagnostic]:
+    """All problems up to the first stage that has errors; without any, the stack of every target is made."""
+    documents, _, problems = load(files, entry)
+    service, found = check(documents, files, problems)
+    if service is None or any(d.is_error for d in found):
+        return found
+    topology, more = build(service, {})
+    application, further = lower(topology, skip_unmapped=True)
+    found += [*more, *further]
+    if not any(d.is_error for d in found):
+        for name in TARGETS:
+            found += target(name)(application, "2024.1")[2]
+    return found

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
+from meghdwar.compiler import rules
 from meghdwar.compiler.lower import edge, edge_rules, nfv, policies, standard
 from meghdwar.compiler.lower.scope import Item, Scope
 from meghdwar.compiler.topology import Group, Placed, Policy, Template, Topology
@@ -95,6 +96,8 @@ def lower(topology: Topology, *, skip_unmapped: bool = False) -> tuple[Applicati
             diagnostics.append(item)
     diagnostics.extend(policies.check(elements))
     diagnostics.extend(edge_rules.check(topology, elements))
+    if not elements and not diagnostics:
+        diagnostics.append(_nothing_to_build(topology))
     application = Application(
         name=topology.name,
         origin=topology.origin,
@@ -104,6 +107,13 @@ def lower(topology: Topology, *, skip_unmapped: bool = False) -> tuple[Applicati
         outputs=tuple(replace(o, value=scope.value(o.value)) for o in topology.outputs.values()),
     )
     return application, diagnostics
+
+
+def _nothing_to_build(topology: Topology) -> Diagnostic:
+    stands = [t.name for t in topology.templates.values() if t.type.is_a("tosca.nodes.nfv.VNF")]
+    why = f"{stands[0]!r} only stands for a deployment flavour" if stands else "no node template becomes anything"
+    help_ = "compile the file of the deployment flavour" if stands else "add a node template"
+    return Diagnostic(rules.NOTHING_TO_BUILD, topology.origin, f"the stack will be empty: {why}", help_)
 
 
 def _items(scope: Scope) -> Iterable[Item]:

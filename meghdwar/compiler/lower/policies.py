@@ -59,10 +59,17 @@ def cluster_scaling(policy: Policy, scope: Scope) -> Iterator[Item]:
     yield from _scaling(policy, scope, clustered=True)
 
 
+_MAXIMUM = ("max_instances", "max_size", "maximum")
+
+
 def _scaling(policy: Policy, scope: Scope, *, clustered: bool) -> Iterator[Item]:
     members = servers_of(policy, scope)
     if not members:
         yield left_out(policy, "none of its targets is a server")
+        return
+
+    if scope.known(read(policy, scope, *_MAXIMUM)) is None:
+        yield left_out(policy, "it does not say how many servers there may be", "give it max_instances")
         return
 
     def figure(fallback: int, *names: str) -> int:
@@ -71,7 +78,7 @@ def _scaling(policy: Policy, scope: Scope, *, clustered: bool) -> Iterator[Item]
 
     minimum = figure(0, "min_instances", "min_size", "minimum")
     default = figure(max(minimum, 1), "default_instances", "desired", "default")
-    maximum = figure(max(default, minimum), "max_instances", "max_size", "maximum")
+    maximum = figure(max(default, minimum), *_MAXIMUM)
     if not 0 <= minimum <= default <= maximum:
         yield Diagnostic(
             rules.BAD_SCALING,

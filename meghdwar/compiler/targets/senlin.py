@@ -15,7 +15,7 @@ from meghdwar.compiler.targets import senlin_specs as specs
 from meghdwar.compiler.targets import static
 from meghdwar.compiler.targets.build import Build, Row, Rows, build
 from meghdwar.compiler.targets.edge import Edge
-from meghdwar.compiler.targets.heat import ROWS as STANDARD
+from meghdwar.compiler.targets.heat import SENLIN_ROWS as STANDARD
 from meghdwar.compiler.targets.hot import Data, Stack
 from meghdwar.compiler.targets.releases import RELEASES
 from meghdwar.diagnostics import Diagnostic, Span

@@ -340,18 +340,9 @@ KINDS: Mapping[str, Kind] = {
 def check(kind_version: str, spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
     """Everything that Senlin would refuse in the specification of a profile or policy, at its place.
 
-    Expressions pass: their values come when the stack is built.
+    `kind_version` is one of KINDS. Expressions pass: their values come when the stack is built.
     """
-    kind = KINDS.get(kind_version)
-    if kind is None:
-        yield Diagnostic(
-            rules.SPEC_UNKNOWN_TYPE,
-            place(()),
-            f"Senlin 16 has no {kind_version}",
-            did_you_mean(kind_version, KINDS) or "its types are " + ", ".join(sorted(KINDS)),
-        )
-        return
-    yield from _map_problems(kind.fields, spec, (), place)
+    yield from _map_problems(KINDS[kind_version].fields, spec, (), place)
     further = _FURTHER.get(kind_version.rpartition("-")[0])
     if further is not None:
         yield from further(spec, place)
@@ -670,9 +661,7 @@ def check_cluster(cluster: str, profile: str, policies: Iterable[Bound]) -> Iter
     first: dict[str, Bound] = {}
     events: dict[object, Bound] = {}
     for policy in policies:
-        kind = KINDS.get(policy.kind_version)
-        if kind is None:
-            continue
+        kind = KINDS[policy.kind_version]
         type_ = policy.kind_version.rpartition("-")[0]
         if not _binds(kind, profile):
             yield Diagnostic(

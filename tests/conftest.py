@@ -1,0 +1,18 @@
+"""Options that tests of several folders know."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--corpus",
+        default=os.environ.get("MEGHDWAR_CORPUS", ""),
+        metavar="PATH",
+        help="a folder of real templates to try as well (or MEGHDWAR_CORPUS)",
+    )
+    parser.addoption("--fuzz-seed", type=int, default=0, metavar="N", help="another seed, other mutations")
+    parser.addoption("--fuzz-rounds", type=int, default=0, metavar="N", help="mutations of each file (default: few)")

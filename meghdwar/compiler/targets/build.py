@@ -6,7 +6,7 @@ What a scaling builds again and again goes into a template of its own, with the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any, TypeAlias
@@ -56,10 +56,15 @@ class Build:
     values: Values = field(init=False)
     _units: dict[str, Build] = field(default_factory=dict)
     _parts: dict[tuple[str, str], str] = field(default_factory=dict)
+    _part_names: set[str] = field(default_factory=set)
+    _inputs: frozenset[str] = field(init=False)
+    _defaults: Mapping[str, Value] = field(init=False)
     _unknown: list[Attribute] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.values = Values.of(self.inputs.values(), self._attribute_or_note)
+        self._inputs = frozenset(self.values.names.values())
+        self._defaults = {name: input_.default for name, input_ in self.inputs.items()}
 
     # values
     def value(self, value: Value) -> Data:
@@ -67,7 +72,7 @@ class Build:
 
     def known(self, value: Value) -> Value:
         """The value with the inputs' defaults in it, or None when that does not say it all."""
-        return known(value, {name: input_.default for name, input_ in self.inputs.items()})
+        return known(value, self._defaults)
 
     def known_bytes(self, value: Value) -> int | None:
         """A size in bytes; an input that counts GiB is counted out."""
@@ -80,14 +85,15 @@ class Build:
     # names and references
     def part(self, name: str, part: str) -> str:
         """The name of a resource that goes with an element's own, such as the subnet of a network."""
-        if (name, part) not in self._parts:
-            taken = set(self._parts.values())
-            wanted = candidate = self.stack.unused(f"{self.names.get(name, name)}_{part}")
+        found = self._parts.get((name, part))
+        if found is None:
+            wanted = found = self.stack.unused(f"{self.names.get(name, name)}_{part}")
             number = 2
-            while candidate in taken:
-                candidate, number = f"{wanted}_{number}", number + 1
-            self._parts[name, part] = candidate
-        return self._parts[name, part]
+            while found in self._part_names:
+                found, number = f"{wanted}_{number}", number + 1
+            self._parts[name, part] = found
+            self._part_names.add(found)
+        return found
 
     def reference(self, name: str) -> Data:
         """What stands for an element where another one names it."""
@@ -138,7 +144,7 @@ class Build:
     def parameter(self, name: str, type_: str = "string", **more: Data) -> Data:
         """A parameter of our own making; it never takes the name of an input. Asking again gives the same one."""
         name = hot.parameter_name(name)
-        while name in self.values.names.values():
+        while not self._is_free(name):
             name += "_"
         if self.outer is not None:
             return self.handed(name, self.outer.parameter(name, type_, **more), type_)
@@ -149,17 +155,27 @@ class Build:
         if data is None:
             return None
         name = hot.parameter_name(name)
-        while name in self.values.names.values() or self.passed.get(name, data) != data:
+        while not self._is_free(name) or self.passed.get(name, data) != data:
             name += "_"
         self.passed[name] = data
         return self.stack.parameter(name, type_)
+
+    def _is_free(self, name: str) -> bool:
+        """A parameter has a name that no input and no resource has."""
+        taken: tuple[Container[str], ...] = (
+            self._inputs,
+            self.stack.reserved,
+            self.stack.resources,
+            self._parts.values(),
+        )
+        return not any(name in names for names in taken)
 
     # nesting
     def nested(self, unit: str) -> Build:
         """The template of what a scaling builds, built when it is first asked for."""
         if unit not in self._units:
             elements = {e.name: e for e in self.wiring.inside(unit, self.elements)}
-            names = hot.resource_names(elements)
+            names = hot.resource_names(elements, self._inputs)
             title = f"{self.application.name}.{hot.resource_name(unit)}"
             stack = Stack(title, f"One of {unit}.", reserved=frozenset(names.values()))
             inner = Build(
@@ -211,7 +227,8 @@ class Build:
 def start(application: Application, rows: Rows, heat: str) -> Build:
     """An empty stack for an application, with its parameters."""
     elements = {element.name: element for element in application.elements}
-    names = hot.resource_names(elements)
+    parameters = hot.parameter_names(input_.name for input_ in application.inputs)
+    names = hot.resource_names(elements, frozenset(parameters.values()))
     stack = Stack(application.name, application.description, reserved=frozenset(names.values()))
     inputs = {input_.name: input_ for input_ in application.inputs}
     build_ = Build(application, rows, heat, stack, elements, names, Wiring.of(application), inputs)

@@ -54,12 +54,12 @@ class Stack:
     reserved: frozenset[str] = frozenset()  # resource names that are spoken for
 
     def unused(self, name: str) -> str:
-        """`name` made fit for a resource, with a number behind it when it is taken or reserved."""
+        """`name` made fit for a resource, with a number behind it when a resource or parameter has it."""
         fit = resource_name(name)
         return fit if self._is_free(fit) else next(n for i in count(2) if self._is_free(n := f"{fit}_{i}"))
 
     def _is_free(self, name: str) -> bool:
-        return name not in self.resources and name not in self.reserved
+        return name not in self.resources and name not in self.reserved and name not in self.parameters
 
     def resource(
         self,
@@ -121,38 +121,33 @@ def resource_name(name: str) -> str:
     return name.replace("/", "_")[:255] or "_"
 
 
-def resource_names(names: Iterable[str]) -> dict[str, str]:
-    """A resource name for each element: all different, and the same every time."""
-    return _distinct(names, resource_name)
+def resource_names(names: Iterable[str], parameters: Container[str] = ()) -> dict[str, str]:
+    """A resource name for each element: all different, not those of parameters, and the same every time."""
+    return _distinct(names, resource_name, parameters)
 
 
 def parameter_names(names: Iterable[str]) -> dict[str, str]:
     """A parameter name for each input: letters, digits and underscores only, all different, the same every time."""
-    return _distinct(names, parameter_name)
+    return _distinct(names, parameter_name, ())
 
 
 def parameter_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]", "_", name) or "_"
 
 
-def _distinct(names: Iterable[str], fit: Callable[[str], str]) -> dict[str, str]:
+def _distinct(names: Iterable[str], fit: Callable[[str], str], spoken_for: Container[str]) -> dict[str, str]:
     """Names that are fit already keep theirs; the others get what is left, with a number behind it if need be."""
     wanted = list(names)
-    result = {name: name for name in wanted if fit(name) == name}
+    result = {name: name for name in wanted if fit(name) == name and name not in spoken_for}
     taken = set(result)
     for name in wanted:
         if name not in result:
-            result[name] = _unused(fit(name), taken)
+            result[name] = candidate = fit(name)
+            number = 2
+            while result[name] in taken or result[name] in spoken_for:
+                result[name], number = f"{candidate}_{number}", number + 1
             taken.add(result[name])
-    return result
-
-
-def _unused(name: str, taken: Container[str]) -> str:
-    number, candidate = 2, name
-    while candidate in taken:
-        candidate = f"{name}_{number}"
-        number += 1
-    return candidate
+    return {name: result[name] for name in wanted}
 
 
 # inputs

@@ -368,6 +368,7 @@ def _affinity(given: Mapping[str, Value]) -> Mapping[str, Value]:
     return {
         "servergroup": {"name": given.get("servergroup"), "policies": given.get("policy")},
         "availability_zone": given.get("availability_zone"),
+        "enable_drs_extension": given.get("enable_drs_extension"),
     }
 
 

@@ -116,14 +116,34 @@ def bind(document: Document, files: Files) -> Service | None:
     service.inputs = {
         name: Schema(item if item.is_map else empty(item.file), scope) for name, item in node.section("inputs").items()
     }
-    service.templates = dict(_bounds(node.section("node_templates").items(), "node", scope))
-    service.relationships = dict(_bounds(node.section("relationship_templates").items(), "relationship", scope))
+    service.templates = dict(_bounds(copied(node.section("node_templates")).items(), "node", scope))
+    service.relationships = dict(_bounds(copied(node.section("relationship_templates")).items(), "relationship", scope))
     service.groups = dict(_bounds(node.section("groups").items(), "group", scope))
     service.policies = dict(_bounds(named_items(node.get("policies")), "policy", scope))
     for bound in service.templates.values():
         for requirement, item in _assignments(bound):
             bound.fills.append(_fill(service, bound, requirement, item))
     return service
+
+
+def copied(templates: Mapping[str, Node]) -> Mapping[str, Node]:
+    """The templates with what `copy` takes from others put in; what a template says itself wins, key by key."""
+    if not any("copy" in node.map for node in templates.values()):
+        return templates
+    return {name: _with_copied(node, templates) for name, node in templates.items()}
+
+
+def _with_copied(node: Node, templates: Mapping[str, Node]) -> Node:
+    named = node.get("copy")
+    source = templates.get(named.text) if named is not None else None
+    if source is None or source is node or "copy" in source.map:
+        return node  # check says what is wrong with it
+    merged: dict[str, Node] = {**source.map, **node.map}
+    for key, own in node.map.items():
+        other = source.map.get(key)
+        if own.is_map and other is not None and other.is_map:
+            merged[key] = Node(own.form, {**other.map, **own.map}, own.at, own.file, own.key_at)
+    return Node(node.form, merged, node.at, node.file, node.key_at)
 
 
 def _bounds(items: object, kind: str, scope: Scope) -> Iterator[tuple[str, Bound]]:

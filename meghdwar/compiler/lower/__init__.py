@@ -116,10 +116,22 @@ def _nothing_to_build(topology: Topology) -> Diagnostic:
     return Diagnostic(rules.NOTHING_TO_BUILD, topology.origin, f"the stack will be empty: {why}", help_)
 
 
+def _not_ours(template: Template) -> Diagnostic:
+    directive = "select" if "select" in template.directives else "substitute"
+    message = (
+        f"{template.name!r} will not be in the stack: its directive {directive!r} says that it comes from elsewhere"
+    )
+    help_ = "remove the directive to have it made, and give values instead of what is asked of it"
+    return Diagnostic(rules.NOT_OURS_TO_MAKE, template.origin, message, help_)
+
+
 def _items(scope: Scope) -> Iterable[Item]:
     topology = scope.topology
     for template in topology.templates.values():
-        yield from _lowering(NODES, template)(template, scope)
+        if "select" in template.directives or "substitute" in template.directives:
+            yield _not_ours(template)
+        else:
+            yield from _lowering(NODES, template)(template, scope)
     for group in topology.groups.values():
         yield from _lowering(GROUPS, group)(group, scope)
     for policy in topology.policies.values():

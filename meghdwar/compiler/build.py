@@ -374,7 +374,12 @@ class _Builder:
         self.diagnostics.append(Diagnostic(rules.NOT_COMPUTABLE, span, message, help_))
 
     def called(self, call: Call, schema: Schema | None, here: Here) -> Value:
-        handler = getattr(self, "_" + call.name, None) if call.signature is not None else None
+        signature = call.signature
+        if signature is not None and not signature.low <= len(call.arguments) <= signature.high:
+            message = f"cannot call {call.name} with {len(call.arguments)} arguments"
+            self.refuse(call.node.span, message, f"it takes at least {signature.low}")
+            return None
+        handler = getattr(self, "_" + call.name, None) if signature is not None else None
         if handler is not None:
             return cast(Value, handler(call, schema, here))
         return self.computed(call, here)

@@ -374,7 +374,12 @@ class _Builder:
         self.diagnostics.append(Diagnostic(rules.NOT_COMPUTABLE, span, message, help_))
 
     def called(self, call: Call, schema: Schema | None, here: Here) -> Value:
-        handler = getattr(self, "_" + call.name, None) if call.signature is not None else None
+        signature = call.signature
+        if signature is not None and not signature.low <= len(call.arguments) <= signature.high:
+            message = f"cannot call {call.name} with {len(call.arguments)} arguments"
+            self.refuse(call.node.span, message, f"it takes at least {signature.low}")
+            return None
+        handler = getattr(self, "_" + call.name, None) if signature is not None else None
         if handler is not None:
             return cast(Value, handler(call, schema, here))
         return self.computed(call, here)
@@ -384,9 +389,8 @@ class _Builder:
         from meghdwar.compiler import validation
 
         arguments = [self.value(item, None, here) for item in call.arguments]
-        function = validation.FUNCTIONS.get(call.name)
-        if function is not None and not any(isinstance(item, EXPRESSIONS) for item in arguments):
-            result = function.call(*[_thawed(item) for item in arguments])
+        if not any(isinstance(item, EXPRESSIONS) for item in arguments):
+            result = validation.call(call.name, [_thawed(item) for item in arguments])
             if not isinstance(result, validation.Unknown):
                 return _frozen(result)
         what = "it is defined in the file" if call.custom is not None else "it needs what is known only later"
@@ -517,9 +521,12 @@ class _Builder:
 
     def _token(self, call: Call, schema: Schema | None, here: Here) -> Value:
         text, separator, index = (self.value(item, None, here) for item in call.arguments)
+        if separator == "":
+            self.refuse(call.arguments[1].span, "cannot cut a text at an empty separator", "give the separator")
+            return None
         if isinstance(text, str) and isinstance(separator, str) and isinstance(index, int):
             pieces = text.split(separator)
-            if index < len(pieces):
+            if 0 <= index < len(pieces):
                 return pieces[index]
             self.refuse(
                 call.node.span, f"cannot take part {index} of {text!r}: it has {len(pieces)}", "parts count from 0"

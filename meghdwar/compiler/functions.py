@@ -498,6 +498,8 @@ def result(found: Call, here: Here) -> tuple[str, Schema | None]:
     if found.name == "get_input" and here.service is not None and arguments and arguments[0].is_scalar:
         schema = follow(here.service.inputs.get(arguments[0].text), arguments[1:])
         return (schema.base if schema else ""), schema
+    if len(arguments) < 2:
+        return "", None
     if found.name == "get_property" and here.service is not None and arguments[0].is_scalar and arguments[1].is_scalar:
         bound = here.service.entity(arguments[0].text, here)
         type_ = bound.type if bound is not None else None

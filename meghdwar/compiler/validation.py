@@ -59,7 +59,7 @@ def _evaluate(expression: object, value: object, convert: Convert) -> object:
         if name == "value":
             return value
         arguments = [_evaluate(item, value, convert) for item in (written if isinstance(written, list) else [written])]
-        return _call(name, arguments, convert)
+        return call(name, arguments, convert)
     if isinstance(expression, Mapping):
         return {
             key.removeprefix("$") if key.startswith("$$") else key: _evaluate(item, value, convert)
@@ -78,7 +78,9 @@ def _evaluate(expression: object, value: object, convert: Convert) -> object:
     return expression
 
 
-def _call(name: str, arguments: list[object], convert: Convert) -> object:
+def call(name: str, arguments: list[object], convert: Convert | None = None) -> object:
+    """What a function comes to; an Unknown when it cannot be told, or makes no sense of its arguments."""
+    convert = convert or _as_it_is
     function = FUNCTIONS.get(name)
     if function is None or len(arguments) < function.least or len(arguments) > (function.most or len(arguments)):
         return UNKNOWN

@@ -184,8 +184,7 @@ ZONES_DROPPED = Rule("MDW525", "zones-dropped", WARNING)
 # 550-599 HOT and its limits
 TEMPLATE_TOO_LARGE = Rule("MDW550", "template-too-large", WARNING)
 TOO_MANY_RESOURCES = Rule("MDW551", "too-many-resources", WARNING)
-NESTED_TOO_DEEP = Rule("MDW552", "nested-too-deep", WARNING)
-REQUEST_TOO_LARGE = Rule("MDW553", "request-too-large", WARNING)
+REQUEST_TOO_LARGE = Rule("MDW552", "request-too-large", WARNING)
 
 # 600-649 inputs from outside
 INPUT_NOT_DECLARED = Rule("MDW600", "input-not-declared")

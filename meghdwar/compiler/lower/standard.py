@@ -32,8 +32,10 @@ PORTS = ("tosca.nodes.network.Port", "tosca.nodes.nfv.CP", "tosca.nodes.nfv.VduC
 # reading
 def read(placed: Placed | None, scope: Scope, *names: str) -> Value:
     """The first of the properties that is given."""
-    for name in names if placed is not None else ():
-        value = placed.properties.get(name) if placed is not None else None
+    if placed is None or not placed.properties:
+        return None
+    for name in names:
+        value = placed.properties.get(name)
         if value is not None:
             return scope.value(value)
     return None

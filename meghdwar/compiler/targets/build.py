@@ -53,6 +53,7 @@ class Build:
     outer: Build | None = None  # a nested template knows the one round it ...
     unit: str | None = None  # ... the scaling that it is for ...
     passed: dict[str, Data] = field(default_factory=dict)  # ... and what it has to be given
+    shared: dict[tuple[object, ...], Data] = field(default_factory=dict)  # parameters that were made for a need before
     values: Values = field(init=False)
     _units: dict[str, Build] = field(default_factory=dict)
     _parts: dict[tuple[str, str], str] = field(default_factory=dict)

@@ -32,10 +32,17 @@ def flavor(server: Server, build: Build) -> Data:
     """
     if server.flavor is not None:
         return build.value(server.flavor)
-    memory, disk = (
-        _count(build.known_bytes(server.memory_bytes), MIB),
-        _count(build.known_bytes(server.disk_bytes), GIB),
-    )
+    need = (server.cpus, server.memory_bytes, server.disk_bytes)
+    if not all(part is None or isinstance(part, int) for part in need):
+        return _flavor(server, build)
+    if ("flavor", *need) not in build.shared:
+        build.shared["flavor", *need] = _flavor(server, build)
+    return build.shared["flavor", *need]
+
+
+def _flavor(server: Server, build: Build) -> Data:
+    memory = _count(build.known_bytes(server.memory_bytes), MIB)
+    disk = _count(build.known_bytes(server.disk_bytes), GIB)
     if (choices := _choices(server.cpus, build)) and isinstance(server.cpus, Parameter):
         table = {str(cpus): fitting(cpus, memory, disk) for cpus in choices}
         if all(table.values()):
@@ -128,6 +135,14 @@ def image(server: Server, build: Build) -> Data:
     if server.image is not None:
         return build.value(server.image)
     asked = (server.distribution or server.os_type, server.os_version, server.architecture)
+    if not all(part is None or isinstance(part, str | int | float) for part in asked):
+        return _image(server, asked, build)
+    if ("image", *asked) not in build.shared:
+        build.shared["image", *asked] = _image(server, asked, build)
+    return build.shared["image", *asked]
+
+
+def _image(server: Server, asked: tuple[Value, ...], build: Build) -> Data:
     wanted = [build.known(part) for part in asked if part is not None]
     if None in wanted:
         return build.parameter(

@@ -287,6 +287,8 @@ class Values:
 
     def __call__(self, value: Value) -> Data:
         """The same value; a plain map that Heat would take for a function call is protected from that."""
+        if value is None or isinstance(value, str | int | float):
+            return value
         match value:
             case Parameter(name, path):
                 known = self.names.get(name, name)

@@ -10,7 +10,6 @@ from meghdwar.diagnostics import Diagnostic, Span
 
 TEMPLATE_BYTES_MAX = 524288  # max_template_size
 RESOURCES_MAX = 1000  # max_resources_per_stack, nested ones included
-DEPTH_MAX = 5  # max_nested_stack_depth
 REQUEST_BYTES_MAX = 1048576  # max_json_body_size
 
 
@@ -33,13 +32,6 @@ def check(stack: Stack, files: Mapping[str, str], origin: Span) -> Iterator[Diag
             origin,
             f"the stack has {resources} resources; a stock Heat takes {RESOURCES_MAX}",
             f"{split}, or have max_resources_per_stack raised in heat.conf",
-        )
-    if (deep := depth(stack)) > DEPTH_MAX:
-        yield Diagnostic(
-            rules.NESTED_TOO_DEEP,
-            origin,
-            f"the stack is nested {deep} deep; a stock Heat takes {DEPTH_MAX}",
-            "scale fewer things inside others, or have max_nested_stack_depth raised in heat.conf",
         )
     request = sum(len(text.encode()) for text in files.values())
     if request > REQUEST_BYTES_MAX:
@@ -72,8 +64,3 @@ def _nested(resource: Mapping[str, Data]) -> Iterator[tuple[Data, int, int]]:
             inner, times = properties.get(key), properties.get(number)
             if isinstance(inner, Mapping):
                 yield inner.get("type"), times if isinstance(times, int) else 1, 1
-
-
-def depth(stack: Stack) -> int:
-    """How many templates there are inside one another, a group of them counting as one more."""
-    return max((depth(inner) + 2 for inner in stack.nested.values()), default=0)

@@ -173,11 +173,10 @@ def cluster(group: Group, scope: Scope) -> Iterator[Item]:
 
 # policies
 def mobility(policy: Policy, scope: Scope) -> Iterator[Item]:
-    """A target that is a group stands for the cloudlets in it, or if it is a cluster for those that start there."""
     read = _Reader(policy, scope)
     yield Mobility(
         name=policy.name,
-        cloudlets=tuple(dict.fromkeys(name for target in policy.targets for name in _cloudlets(scope, target))),
+        cloudlets=tuple(dict.fromkeys(policy.targets)),
         origin=policy.origin,
         strategy=read.text("strategy", "precopy"),
         trigger=read.text("trigger", "serving-cell"),
@@ -187,18 +186,6 @@ def mobility(policy: Policy, scope: Scope) -> Iterator[Item]:
         max_downtime_s=_float(read.known("max_downtime", None)),
     )
     yield from read.problems
-
-
-def _cloudlets(scope: Scope, target: str) -> Iterator[str]:
-    group = scope.topology.groups.get(target)
-    if group is None:
-        yield target
-    elif not group.type.is_a(CLUSTER):
-        yield from group.members
-    else:
-        for name, template in scope.topology.templates.items():
-            if template.type.is_a(CLOUDLET) and any(r.target in group.members for r in template.targets("host")):
-                yield name
 
 
 def cluster_policy(policy: Policy, scope: Scope) -> Iterator[Item]:
@@ -285,10 +272,10 @@ def _clusters(policy: Policy, scope: Scope) -> Iterator[str]:
 
 # the specifications of the eight policies, and where their parts stand in the descriptor
 def _scaling(given: Mapping[str, Value]) -> Mapping[str, Value]:
-    adjustment = _map(given.get("adjustment"))
+    adjustment = {"type": "CHANGE_IN_CAPACITY", "number": 1, **_map(given.get("adjustment"))}
     return {
         "event": given.get("event"),
-        "adjustment": {**adjustment, "cooldown": _whole(adjustment.get("cooldown"))} if adjustment else None,
+        "adjustment": {**adjustment, "cooldown": _whole(adjustment.get("cooldown"))},
     }
 
 
@@ -366,7 +353,7 @@ def _load_balance(given: Mapping[str, Value]) -> Mapping[str, Value]:
 
 def _affinity(given: Mapping[str, Value]) -> Mapping[str, Value]:
     return {
-        "servergroup": {"name": given.get("servergroup"), "policies": given.get("policy")},
+        "servergroup": {"name": given.get("servergroup"), "policies": given.get("policy", "anti-affinity")},
         "availability_zone": given.get("availability_zone"),
         "enable_drs_extension": given.get("enable_drs_extension"),
     }

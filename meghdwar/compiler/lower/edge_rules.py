@@ -125,7 +125,7 @@ def endpoints(edge: Edge) -> Iterator[Diagnostic]:
 def networks(edge: Edge) -> Iterator[Diagnostic]:
     """A machine without a network cannot be reached by the driver."""
     for gateway in edge.site.gateways.values():
-        if not gateway.stands and not gateway.networks and gateway.image is not None:
+        if not gateway.stands and not gateway.networks and None not in (gateway.flavor, gateway.image):
             yield Diagnostic(
                 rules.NO_NETWORK,
                 gateway.origin,

@@ -460,6 +460,8 @@ def _number(spec: Mapping[str, object], *path: str) -> float | None:
 
 
 def _scaling(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
+    if spec.get("adjustment") is None:  # Senlin says that it is optional, and stumbles without
+        yield Diagnostic(rules.SPEC_MISSING, place(()), "adjustment is missing", "write by how much, such as number: 1")
     number = _number(spec, "adjustment", "number")
     if number is not None and number <= 0:
         yield Diagnostic(
@@ -519,6 +521,10 @@ def _health(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
                 "NODE_STATUS_POLL_URL needs a poll_url",
                 "add poll_url",
             )
+    if isinstance(_within(spec, "recovery"), Mapping) and not _each(spec, "recovery", "actions"):
+        yield Diagnostic(
+            rules.SPEC_CONTRADICTION, place(("recovery", "actions")), "recovery names no actions", "add RECREATE"
+        )
     seen = [m for m in _each(spec, "detection", "detection_modes") if isinstance(m, Mapping)]
     if any(mode == other for i, mode in enumerate(seen) for other in seen[:i]):
         yield Diagnostic(rules.SPEC_CONTRADICTION, where, "the same detection mode stands there twice", "remove one")
@@ -581,6 +587,11 @@ def _deletion(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
         )
 
 
+def _affinity(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
+    if spec.get("servergroup") is None:  # optional to Senlin until the policy is bound
+        yield Diagnostic(rules.SPEC_MISSING, place(()), "servergroup is missing", "write policies: anti-affinity in it")
+
+
 def _weights(section: str) -> Callable[[Mapping[str, object], Place], Iterator[Diagnostic]]:
     def further(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
         entries = _each(spec, section)
@@ -635,6 +646,7 @@ def _server(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
 _FURTHER: Mapping[str, Callable[[Mapping[str, object], Place], Iterator[Diagnostic]]] = {
     "os.heat.stack": _stack,
     "os.nova.server": _server,
+    "senlin.policy.affinity": _affinity,
     "senlin.policy.deletion": _deletion,
     "senlin.policy.health": _health,
     "senlin.policy.loadbalance": _loadbalance,

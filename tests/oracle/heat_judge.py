@@ -22,7 +22,7 @@ logging.disable(logging.CRITICAL)
 ANSWERS = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)  # whatever Heat prints is not an answer
 
-from heat.common import config, context, template_format  # noqa: E402, F401 (config holds the options and their defaults)
+from heat.common import config, context, exception, template_format  # noqa: E402, F401 (config holds the options and their defaults)
 from heat.engine import (  # noqa: E402
     constraints,
     environment,
@@ -182,7 +182,7 @@ class Trial:
     def attempt(self, where, act, *args):
         try:
             return act(*args)
-        except NoCloud:
+        except (NoCloud, exception.AuthorizationFailure):
             return None
         except Exception as error:
             self.errors.append(f"{where}: {says(error)}")

@@ -21,3 +21,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--fuzz-seed", type=int, default=0, metavar="N", help="another seed, other mutations")
     parser.addoption("--fuzz-rounds", type=int, default=0, metavar="N", help="mutations of each file (default: few)")
+    parser.addoption(
+        "--update-golden", action="store_true", help="rewrite what tests/golden expects; then read the difference"
+    )

@@ -1,0 +1,112 @@
+"""Each descriptor in tests/golden beside everything that it becomes: stacks, environment, plan, scripts, diagnostics.
+
+A case is a folder with a `service.yaml` (and whatever that imports), or a folder `csar` that is packed first. It becomes
+the files in `expected`, or with an `options.yaml` those in a folder for each name in it. `--update-golden` rewrites them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from zipfile import ZipFile, ZipInfo
+
+import pytest
+import yaml
+
+from meghdwar import bundle, render
+from meghdwar.compiler import compile_file
+
+GOLDEN = Path(__file__).parent / "golden"
+FOLDERS = sorted(path for path in GOLDEN.iterdir() if path.is_dir())
+OPTIONS = {"target", "heat", "inputs", "skip_unmapped"}  # of compile_file
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    folder: Path
+    name: str = "expected"
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def expected(self) -> Path:
+        return self.folder / self.name
+
+    def __str__(self) -> str:
+        return self.folder.name if self.name == "expected" else f"{self.folder.name}-{self.name}"
+
+
+def cases() -> Iterator[Case]:
+    for folder in FOLDERS:
+        path = folder / "options.yaml"
+        given = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {"expected": {}}
+        yield from (Case(folder, str(name), options or {}) for name, options in given.items())
+
+
+CASES = list(cases())
+
+
+def template(case: Case, scratch: Path) -> Path:
+    """The descriptor, named as a user in its folder would."""
+    inside = case.folder / "csar"
+    if not inside.exists():
+        return case.folder / "service.yaml"
+    package = scratch / "service.csar"
+    with ZipFile(package, "w") as archive:
+        for path in sorted(p for p in inside.rglob("*") if p.is_file()):
+            archive.writestr(ZipInfo(path.relative_to(inside).as_posix()), path.read_bytes())
+    return package
+
+
+def outcome(case: Case, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """Every file that the compiler gives, and what it says."""
+    path = template(case, scratch)
+    monkeypatch.chdir(path.parent)
+    result = compile_file(path.name, **case.options)  # type: ignore[arg-type]
+    files = bundle.to_files(result.bundle) if result.bundle is not None else {}
+    if result.diagnostics:
+        said = render.text(result.diagnostics, result.sources, color=False)
+        files["diagnostics.txt"] = f"{said}{render.summary(result.diagnostics)}\n".encode()
+    return files
+
+
+def stored(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def update(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name in stored(folder).keys() - files.keys():
+        (folder / name).unlink()
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_descriptor_becomes_what_is_beside_it(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
+) -> None:
+    assert case.options.keys() <= OPTIONS
+    files = outcome(case, tmp_path, monkeypatch)
+    if pytestconfig.getoption("update_golden"):
+        update(case.expected, files)
+    found = stored(case.expected)
+    assert sorted(files) == sorted(found)
+    for name, data in files.items():
+        assert data.decode() == found[name].decode(), f"{name}: look at the change, then use --update-golden"
+
+
+@pytest.mark.parametrize("plan", sorted(GOLDEN.rglob("*.plan.yaml")), ids=lambda p: str(p.parent.relative_to(GOLDEN)))
+def test_a_plan_reads_back_as_it_was_written(plan: Path) -> None:
+    read = bundle.read(plan)
+    assert bundle.to_files(read) == {name: data for name, data in stored(plan.parent).items() if "diag" not in name}
+
+
+def test_every_case_says_what_it_shows_and_nothing_lies_about() -> None:
+    for folder in FOLDERS:
+        [first] = [folder / name for name in ("service.yaml", "csar/service.yaml") if (folder / name).exists()]
+        assert first.read_text(encoding="utf-8").startswith("# "), folder
+        kept = {case.name for case in CASES if case.folder == folder}
+        unknown = [p for p in folder.rglob("*.plan.yaml") if p.relative_to(folder).parts[0] not in kept]
+        assert unknown == [], "no variant of options.yaml makes this any more"

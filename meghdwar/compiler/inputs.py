@@ -42,14 +42,23 @@ def declared(name: str, schema: Schema, evaluate: Callable[[Node, Schema | None,
             Constraint(clause.operator, counted(_operand(clause.operand, clause.words), schema))
             for clause in values.clauses(schema)
         ),
-        secret=metadata is not None
-        and metadata.is_map
-        and "secret" in metadata.map
-        and metadata.map["secret"].text == "true",
+        secret=_is_secret(name, schema, metadata),
         required=required is None or required.scalar is not False,
         unit=UNITS.get(schema.base, ""),
         entry=schema.entry.base if schema.entry is not None else "",
     )
+
+
+_SECRET = ("password", "passwd", "passphrase", "secret", "private_key", "privatekey")
+
+
+def _is_secret(name: str, schema: Schema, metadata: Node | None) -> bool:
+    """What `metadata: {secret: true}` says; without it the name and the type tell."""
+    said = metadata.get("secret") if metadata is not None else None
+    if said is not None:
+        return said.text == "true"
+    credential = schema.data is not None and schema.data.is_a("tosca.datatypes.Credential")
+    return credential or any(word in name.lower().replace("-", "_") for word in _SECRET)
 
 
 def counted(value: Value, schema: Schema) -> Value:

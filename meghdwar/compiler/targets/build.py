@@ -241,7 +241,19 @@ def build(application: Application, rows: Rows, heat: str) -> tuple[Stack, list[
     """The whole stack of an application. Elements of a kind without a row become nothing."""
     build_ = start(application, rows, heat)
     diagnostics = list(build_.run())
+    secrets = {input_.name for input_ in application.inputs if input_.secret}
     for output in application.outputs:
+        told = next((e.name for e in expressions(output.value) if isinstance(e, Parameter) and e.name in secrets), None)
+        if told is not None:
+            diagnostics.append(
+                Diagnostic(
+                    rules.SECRET_IN_OUTPUT,
+                    output.origin,
+                    f"output {output.name!r} is left out: it would show the secret input {told!r} to whoever may see the stack",
+                    "leave the secret out of it, or say `metadata: {secret: false}` at the input",
+                )
+            )
+            continue
         value = build_.value(output.value)
         missing = list(build_.unknown(rules.OUTPUT_LEFT_OUT, output.origin, output.name))
         diagnostics.extend(missing)

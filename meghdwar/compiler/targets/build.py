@@ -249,7 +249,7 @@ def build(application: Application, rows: Rows, heat: str) -> tuple[Stack, list[
                 Diagnostic(
                     rules.SECRET_IN_OUTPUT,
                     output.origin,
-                    f"output {output.name!r} is left out: it would show the secret input {told!r} to whoever may see the stack",
+                    f"output {output.name!r} is left out: it would show the secret input {told!r} to many",
                     "leave the secret out of it, or say `metadata: {secret: false}` at the input",
                 )
             )

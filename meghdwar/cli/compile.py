@@ -156,8 +156,10 @@ def compiled(options: Namespace, inputs: Mapping[str, object]) -> Result:
     from meghdwar.compiler import check_file, compile_file
 
     if options.check:
-        return check_file(options.template, inputs=inputs, skip_unmapped=options.skip_unmapped)
-    return compile_file(
+        work = check_file
+    else:
+        work = compile_file
+    return work(
         options.template, target=options.target, heat=options.heat, inputs=inputs, skip_unmapped=options.skip_unmapped
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,8 @@ from meghdwar.diagnostics import Diagnostic, Span
 
 if TYPE_CHECKING:
     from meghdwar.bundle import Bundle, Plan
+    from meghdwar.compiler.service import Service
+    from meghdwar.compiler.source import Node
     from meghdwar.compiler.targets.hot import Stack
     from meghdwar.compiler.topology import Topology
     from meghdwar.model import Application
@@ -38,15 +40,27 @@ class Result:
         return any(item.is_error for item in self.diagnostics)
 
 
-def check_file(path: str, *, inputs: Mapping[str, object] = NO_INPUTS, skip_unmapped: bool = False) -> Result:
+def check_file(
+    path: str,
+    *,
+    target: str = "senlin",
+    heat: str = "2024.1",
+    inputs: Mapping[str, object] = NO_INPUTS,
+    skip_unmapped: bool = False,
+) -> Result:
     """What is wrong with a descriptor, in a folder or a package. What cannot become a stack is only warned of."""
-    from meghdwar.compiler.lower import SAID_OF_STACKS
+    from meghdwar.compiler.lower import SAID_OF_STACKS, SAID_OF_TARGETS
 
     found = open_location(path)
     if isinstance(found, list):
         return Result(tuple(found))
     with _collecting_later():
         location, result = found[0], _understood(*found, inputs, skip_unmapped)
+        if not result.failed and result.application is not None:
+            more = [
+                item for item in _targeted(result.application, target, heat)[2] if item.rule.code in SAID_OF_TARGETS
+            ]
+            result = replace(result, diagnostics=(*result.diagnostics, *more))
     mild = [item.as_warning() if item.rule.code in SAID_OF_STACKS else item for item in result.diagnostics]
     return _shown(replace(result, diagnostics=tuple(mild)), location)
 
@@ -107,7 +121,7 @@ def _understood(location: Location, entry: str, given: Mapping[str, object], ski
     values, wrong = inputs.given(service, given)
     diagnostics += wrong
     if any(item.is_error for item in diagnostics):
-        return replace(result, diagnostics=tuple(diagnostics))
+        return replace(result, diagnostics=(*diagnostics, *_edge_rules(service, values, diagnostics)))
     from meghdwar.compiler.lower import lower
 
     topology, unclear = build.build(service, values)
@@ -115,17 +129,53 @@ def _understood(location: Location, entry: str, given: Mapping[str, object], ski
     return replace(result, diagnostics=(*diagnostics, *unclear, *unmapped), topology=topology, application=application)
 
 
+def _edge_rules(service: Service, values: Mapping[str, Node], wrong: list[Diagnostic]) -> list[Diagnostic]:
+    """What the rules of the edge say of the sound part of a template, so that all its errors come out in one run.
+
+    Values that are wrong count as absent, and nothing is said of a template with an error of its own.
+    """
+    from meghdwar.compiler.lower import EDGE_RULES, lower
+
+    errors = [item.span for item in wrong if item.is_error]
+    sick = {bound.name for bound in service.templates.values() if any(_is_within(span, bound.node) for span in errors)}
+    found: list[Diagnostic] = []
+    with suppress(Exception):  # the errors are told already: here a guess that fails is a guess not made
+        topology, _ = build.build(service, values, frozenset((s.file, s.line, s.column) for s in errors))
+        found = lower(topology, skip_unmapped=True)[1]
+    bounds = [service.templates[name].node for name in sick]
+    return [
+        item
+        for item in found
+        if item.rule.code in EDGE_RULES
+        and item.span not in errors
+        and not any(_is_within(item.span, node) for node in bounds)
+    ]
+
+
+def _is_within(span: Span, node: Node) -> bool:
+    """Whether a place is in a template: from its name to its last value."""
+    if span.file != node.file:
+        return False
+    last = max((inner.span.line for inner in node.walk()), default=node.span.line)
+    return node.key_span.line <= span.line <= last
+
+
 def _emitted(result: Result, application: Application, location: Location, target: str, heat: str) -> Result:
     from meghdwar.compiler.targets import limits
-    from meghdwar.compiler.targets import target as target_of
 
-    stack, plan, problems = target_of(target)(application, heat)
+    stack, plan, problems = _targeted(application, target, heat)
     if any(item.is_error for item in problems):
         return replace(result, diagnostics=(*result.diagnostics, *problems))
     bundle = _bundle(result, stack, plan, location)
     texts = {name: data.decode("utf-8", "replace") for name, data in bundle.files.items() if name != bundle.environment}
     beyond = limits.check(stack, texts, application.origin)
     return replace(result, diagnostics=(*result.diagnostics, *problems, *beyond), bundle=bundle)
+
+
+def _targeted(application: Application, target: str, heat: str) -> tuple[Stack, Plan, list[Diagnostic]]:
+    from meghdwar.compiler.targets import target as target_of
+
+    return target_of(target)(application, heat)
 
 
 def _bundle(result: Result, stack: Stack, plan: Plan, location: Location) -> Bundle:
@@ -158,7 +208,8 @@ def _shown(result: Result, location: Location) -> Result:
     """The result with files named as the user can open them, in the order of the files, once each."""
 
     def place(span: Span) -> Span:
-        return replace(span, file=location.shown(span.file))
+        """Packaged files keep their bare names."""
+        return replace(span, file=location.shown(span.file)) if span.file in result.sources else span
 
     order = {name: number for number, name in enumerate(result.sources)}
     unique = dict.fromkeys(result.diagnostics)

@@ -20,14 +20,23 @@ from meghdwar.model import EXPRESSIONS, Attribute, Join, Output, Parameter, Toke
 DEPTH_MAX = 60
 
 
-def build(service: Service, given: Mapping[str, Node]) -> tuple[Topology, list[Diagnostic]]:
-    """The topology, and what cannot be worked out; `given` are values for inputs that were checked already."""
-    return _Builder(service).topology(given)
+Place = tuple[str, int, int]
+
+
+def build(
+    service: Service, given: Mapping[str, Node], wrong: frozenset[Place] = frozenset()
+) -> tuple[Topology, list[Diagnostic]]:
+    """The topology, and what cannot be worked out; `given` are values for inputs that were checked already.
+
+    Values that stand at the places in `wrong` (file, line, column) count as absent.
+    """
+    return _Builder(service, wrong).topology(given)
 
 
 class _Builder:
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, wrong: frozenset[Place]) -> None:
         self.service = service
+        self.wrong = wrong
         self.diagnostics: list[Diagnostic] = []
         self.types: dict[TypeDef, built.Type] = {}
         self.depth = 0
@@ -338,6 +347,8 @@ class _Builder:
     # values
     def value(self, node: Node, schema: Schema | None, here: Here) -> Value:
         """A value as data and expressions; `schema` says what scalars mean."""
+        if self.wrong and (node.file, node.span.line, node.span.column) in self.wrong:
+            return None
         if self.depth > DEPTH_MAX:
             self.refuse(node.span, "cannot work out this value: it is too deep", "nest it less")
             return None

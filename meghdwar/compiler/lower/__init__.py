@@ -78,6 +78,9 @@ POLICIES: Mapping[str, Lowering[Policy]] = {
 # What is right in a descriptor and yet cannot become a stack: compiling refuses it, checking only warns.
 SAID_OF_STACKS = frozenset(["MDW249", *(f"MDW{number}" for number in range(450, 500))])
 
+SAID_OF_TARGETS = frozenset(f"MDW{number}" for number in range(500, 550))
+EDGE_RULES = frozenset(f"MDW{number}" for number in range(400, 450))
+
 
 def lower(topology: Topology, *, skip_unmapped: bool = False) -> tuple[Application, list[Diagnostic]]:
     """The application that a checked topology asks for, and what we cannot make of it.

@@ -1,0 +1,2 @@
+#!/bin/sh
+echo "$title at $inside, $outside" > /var/www/html/index.html

@@ -346,7 +346,7 @@ def test_policies_that_nothing_can_keep_are_said() -> None:
 
 
 def test_scaling_with_an_alarm() -> None:
-    condition = {"threshold": 60, "comparison_operator": "gt", "granularity": 600}
+    condition: dict[str, Any] = {"threshold": 60, "comparison_operator": "gt", "granularity": 600}
     trigger = Trigger("hot", None, AT, condition=condition, extra={"metric": "cpu_util"})
     watch = policy("m", "tosca.policies.Monitoring", triggers={"hot": trigger})
     grow = policy(
@@ -377,6 +377,14 @@ def test_a_scalable_server() -> None:
     application = lowered(node("a", scalable={"min_instances": 1, "max_instances": 4, "default_instances": 2}))
     assert application.elements[-1] == ServerScaling("a_scaling", ("a",), AT, 1, 4, 2)
     assert len(lowered(node("a", scalable={"min_instances": 1, "max_instances": 1})).elements) == 1
+
+
+def test_counts() -> None:
+    three = {"count": 3}
+    port = node("p", "tosca.nodes.network.Port", needs("binding", "a"), **three)
+    assert lowered(node("a", **three), port).elements[1] == ServerScaling("a_scaling", ("a",), AT, 3, 3, 3)
+    assert problems(node("a"), port) == ["MDW461"]
+    assert problems(node("d", "tosca.nodes.BlockStorage", properties={"size": 1}, **three)) == ["MDW461"]
 
 
 def test_names_of_policies_do_not_hide_nodes() -> None:

@@ -134,6 +134,7 @@ def _items(scope: Scope) -> Iterable[Item]:
         if "select" in template.directives or "substitute" in template.directives:
             yield _not_ours(template)
         else:
+            yield from standard.counted(template, scope)
             yield from _lowering(NODES, template)(template, scope)
     for group in topology.groups.values():
         yield from _lowering(GROUPS, group)(group, scope)

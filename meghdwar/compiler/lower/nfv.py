@@ -9,7 +9,7 @@ from meghdwar.compiler.known import at, number
 from meghdwar.compiler.lower.policies import left_out
 from meghdwar.compiler.lower.scope import Item, Scope, is_server, is_storage
 from meghdwar.compiler.lower.software import steps
-from meghdwar.compiler.lower.standard import attachments, image_of, port, read, size
+from meghdwar.compiler.lower.standard import attachments, image_of, port, read, scalable, size
 from meghdwar.compiler.topology import Policy, Template
 from meghdwar.model import (
     Attachment,
@@ -40,12 +40,12 @@ def vdu(template: Template, scope: Scope) -> Iterator[Item]:
         disk_bytes=size(_local_disk(read(compute, scope, "virtual_local_storage"))),
         architecture=at(read(compute, scope, "virtual_cpu"), ("cpu_architecture",)),
         user_data=at(read(template, scope, "boot_data"), ("content_or_file_data", "content")),
-        count=template.count,
         boot_volume=boot,
     )
     for item in attachments(template, scope):
         if not (isinstance(item, Attachment) and item.storage == boot):
             yield item
+    yield from scalable(template, scope)
     yield from steps(template, scope)
 
 

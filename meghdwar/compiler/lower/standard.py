@@ -101,7 +101,6 @@ def server(template: Template, scope: Scope) -> Iterator[Item]:
         user_data=read(template, scope, "user_data"),
         networks=networks_of(template, scope),
         metadata=strings(read(template, scope, "metadata")),
-        count=template.count,
     )
     yield from attachments(template, scope)
     yield from scalable(template, scope)
@@ -150,12 +149,18 @@ def attachment(template: Template, requirement: Requirement, target: Template, s
 
 
 def scalable(template: Template, scope: Scope) -> Iterator[Item]:
-    """The scalable capability of a server, when it asks for more than one."""
+    """A server that there is more than one of: by its count, or by its scalable capability."""
+    if template.name in scope.scaled:
+        return
+    if template.count > 1:
+        name, many = scope.unused(f"{template.name}_scaling"), template.count
+        yield ServerScaling(name, (template.name,), template.origin, minimum=many, maximum=many, default=many)
+        return
     capability = template.capabilities.get("scalable")
     minimum = number(scope.known(read(capability, scope, "min_instances")))
     maximum = number(scope.known(read(capability, scope, "max_instances")))
     default = number(scope.known(read(capability, scope, "default_instances")))
-    if capability is None or max(minimum or 1, maximum or 1, default or 1) <= 1 or template.name in scope.scaled:
+    if capability is None or max(minimum or 1, maximum or 1, default or 1) <= 1:
         return
     low = minimum or 0
     high = max(maximum or low, low)
@@ -167,6 +172,21 @@ def scalable(template: Template, scope: Scope) -> Iterator[Item]:
         maximum=high,
         default=min(max(default if default is not None else low, low), high),
     )
+
+
+def counted(template: Template, scope: Scope) -> Iterator[Item]:
+    """What there is more than one of has to be a server, or to come with each of the servers that it is for."""
+    if template.count == 1 or is_server(template):
+        return
+    users = [source.name for source, _ in scope.sources.get(template.name, ()) if is_server(source)]
+    servers = {*scope.servers(template.name), *users, *filter(None, [server_of(template, scope)])}
+    if not servers or any(scope.topology.templates[name].count != template.count for name in servers):
+        yield Diagnostic(
+            rules.COUNT_NOT_KEPT,
+            template.origin,
+            f"cannot make {template.count} of {template.name!r}: only servers come in numbers, with what is theirs",
+            "write a node template for each, or give its server the same count",
+        )
 
 
 # storage
@@ -240,7 +260,6 @@ def port(template: Template, scope: Scope) -> Iterator[Item]:
         vnic_type=_VNIC.get(kind, kind) if isinstance(kind, str) else kind,
         mac_address=read(template, scope, "mac_address"),
         security=security,
-        count=template.count,
     )
 
 

@@ -454,9 +454,10 @@ def balancer_subnet(element: LoadBalancer, build: Build) -> Data:
 
 def member(element: LoadBalancer, behind: Server, build: Build) -> None:
     """A server in the pool of a load balancer, which may stand in the template round this one."""
-    pool: Data = {"get_resource": build.part(element.name, "pool")}
     if build.outer is not None:
         pool = build.handed(f"{element.name}_pool", {"get_resource": build.outer.part(element.name, "pool")})
+    else:
+        pool = {"get_resource": build.part(element.name, "pool")}
     build.stack.resource(
         build.part(f"{element.name}_{behind.name}", "member"),
         "OS::Octavia::PoolMember",

@@ -50,15 +50,13 @@ class Edge:
 
     @classmethod
     def of(cls, application: Application, target: str, release: Release, knows_servers: bool) -> Edge:
-        wanted = [f"{c.name}{suffix}" for c in application.each(Cloudlet) for suffix in ("_at", "_server")]
-        inputs = [input_.name for input_ in application.inputs]
         return cls(
             application,
             target,
             release,
             knows_servers,
             Site.of(application.elements),
-            hot.parameter_names([*inputs, *wanted]),
+            _parameters(application),
         )
 
     def became(self, name: str, **parts: str) -> None:
@@ -71,6 +69,20 @@ class Edge:
     def plan(self) -> Plan:
         items = tuple(element for element in self.application.elements if isinstance(element, EDGE))
         return Plan(self.application.name, self.target, self.release.name, items, self.made, tuple(self.complete))
+
+
+def _parameters(application: Application) -> dict[str, str]:
+    """The parameters of the cloudlets. Heat refuses one that has the name of a resource."""
+    taken = {hot.parameter_name(input_.name) for input_ in application.inputs}
+    taken |= {hot.resource_name(element.name) for element in application.elements}
+    result = {}
+    for wanted in (f"{c.name}{suffix}" for c in application.each(Cloudlet) for suffix in ("_at", "_server")):
+        name = hot.parameter_name(wanted)
+        while name in taken:
+            name += "_"
+        result[wanted] = name
+        taken.add(name)
+    return result
 
 
 # gateways
@@ -108,13 +120,13 @@ def user_data(edge: Edge, gateway: Gateway, build: Build) -> Data:
     parameter = cloud_init.PARAMETERS.get(gateway.hypervisor)
     if parameter is None:
         return None
-    if parameter not in build.stack.parameters:
-        build.stack.parameter(parameter, "string", default="", description=cloud_init.DESCRIPTIONS[parameter])
+    if parameter not in edge.made:
+        given = build.parameter(parameter, default="", description=cloud_init.DESCRIPTIONS[parameter])
         edge.left("give-certificate", "create", parameter, "without it the gateways let nobody in but who logs in")
         name = build.stack.resource(
             build.part(gateway.hypervisor, "gateway"),
             "OS::Heat::SoftwareConfig",
-            {"group": "ungrouped", "config": cast(Data, cloud_init.config(gateway.hypervisor))},
+            {"group": "ungrouped", "config": cloud_init.config(gateway.hypervisor, given)},
             gateway.origin,
             f"what a machine does at its first start to become a gateway with {gateway.hypervisor}",
         )

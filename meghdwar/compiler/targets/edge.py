@@ -47,6 +47,7 @@ class Edge:
     parameters: Mapping[str, str]  # of cloudlets: <cloudlet>_at -> the name of the parameter
     made: dict[str, dict[str, str]] = field(default_factory=dict)
     complete: list[Step] = field(default_factory=list)
+    starts: dict[str, str] = field(default_factory=dict)  # hypervisor -> what its gateways do at their first start
 
     @classmethod
     def of(cls, application: Application, target: str, release: Release, knows_servers: bool) -> Edge:
@@ -120,18 +121,20 @@ def user_data(edge: Edge, gateway: Gateway, build: Build) -> Data:
     parameter = cloud_init.PARAMETERS.get(gateway.hypervisor)
     if parameter is None:
         return None
-    if parameter not in edge.made:
-        given = build.parameter(parameter, default="", description=cloud_init.DESCRIPTIONS[parameter])
-        edge.left("give-certificate", "create", parameter, "without it the gateways let nobody in but who logs in")
-        name = build.stack.resource(
+    if gateway.hypervisor not in edge.starts:
+        given = cast(
+            "dict[str, str]", build.parameter(parameter, default="", description=cloud_init.DESCRIPTIONS[parameter])
+        )
+        why = "without it the gateways let nobody in but who logs in"
+        edge.left("give-certificate", "create", given["get_param"], why)
+        edge.starts[gateway.hypervisor] = build.stack.resource(
             build.part(gateway.hypervisor, "gateway"),
             "OS::Heat::SoftwareConfig",
-            {"group": "ungrouped", "config": cloud_init.config(gateway.hypervisor, given)},
+            {"group": "ungrouped", "config": cloud_init.config(gateway.hypervisor, {**given})},
             gateway.origin,
             f"what a machine does at its first start to become a gateway with {gateway.hypervisor}",
         )
-        edge.became(parameter, config=name)
-    return {"get_attr": [edge.made[parameter]["config"], "config"]}
+    return {"get_attr": [edge.starts[gateway.hypervisor], "config"]}
 
 
 def add_servers(edge: Edge, cluster: Cluster, build: Build) -> None:

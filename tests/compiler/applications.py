@@ -78,6 +78,8 @@ def arena(*more: Element, gateways: tuple[Gateway, ...] = (), **cloudlet: object
     """Two gateways, a container that keeps a volume and follows its player, a cluster; and whatever is added."""
     found = gateways or (gateway("edge_a", 1), gateway("edge_b", 2))
     given = {
+        "kind": "container",
+        "image": "cloudlet",
         "host": found[0].name,
         "cluster": "edges",
         "memory_bytes": 128 * MIB,
@@ -87,7 +89,7 @@ def arena(*more: Element, gateways: tuple[Gateway, ...] = (), **cloudlet: object
     } | cloudlet
     return application(
         *found,
-        Cloudlet("arena", "container", "cloudlet", HERE, **given),  # type: ignore[arg-type]
+        Cloudlet("arena", origin=HERE, **given),  # type: ignore[arg-type]
         Volume("saves", 100 * MIB, HERE),
         Cluster("edges", tuple(g.name for g in found), HERE, maximum=-1 if len(found) > 4 else 4),
         Mobility("follow", ("arena",), HERE),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from meghdwar.compiler.targets.hot import Data
+
 CERTIFICATE = "driver_certificate"
 AUTHORITY = "driver_ca"
 _INDENT = 6  # of the certificate in the templates
@@ -37,8 +39,7 @@ def script(hypervisor: str) -> str:
     return text
 
 
-def config(hypervisor: str) -> dict[str, object]:
+def config(hypervisor: str, certificate: Data) -> Data:
     """The user data as Heat puts it together: the certificate's lines indented as the template wants them."""
-    name = PARAMETERS[hypervisor]
-    lines = {"list_join": ["\n" + " " * _INDENT, {"str_split": ["\n", {"get_param": name}]}]}
-    return {"str_replace": {"template": script(hypervisor), "params": {name.upper(): lines}}}
+    lines: Data = {"list_join": ["\n" + " " * _INDENT, {"str_split": ["\n", certificate]}]}
+    return {"str_replace": {"template": script(hypervisor), "params": {PARAMETERS[hypervisor].upper(): lines}}}

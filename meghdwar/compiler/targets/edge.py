@@ -47,18 +47,17 @@ class Edge:
     parameters: Mapping[str, str]  # of cloudlets: <cloudlet>_at -> the name of the parameter
     made: dict[str, dict[str, str]] = field(default_factory=dict)
     complete: list[Step] = field(default_factory=list)
+    starts: dict[str, str] = field(default_factory=dict)  # hypervisor -> what its gateways do at their first start
 
     @classmethod
     def of(cls, application: Application, target: str, release: Release, knows_servers: bool) -> Edge:
-        wanted = [f"{c.name}{suffix}" for c in application.each(Cloudlet) for suffix in ("_at", "_server")]
-        inputs = [input_.name for input_ in application.inputs]
         return cls(
             application,
             target,
             release,
             knows_servers,
             Site.of(application.elements),
-            hot.parameter_names([*inputs, *wanted]),
+            _parameters(application),
         )
 
     def became(self, name: str, **parts: str) -> None:
@@ -71,6 +70,20 @@ class Edge:
     def plan(self) -> Plan:
         items = tuple(element for element in self.application.elements if isinstance(element, EDGE))
         return Plan(self.application.name, self.target, self.release.name, items, self.made, tuple(self.complete))
+
+
+def _parameters(application: Application) -> dict[str, str]:
+    """The parameters of the cloudlets. Heat refuses one that has the name of a resource."""
+    taken = {hot.parameter_name(input_.name) for input_ in application.inputs}
+    taken |= {hot.resource_name(element.name) for element in application.elements}
+    result = {}
+    for wanted in (f"{c.name}{suffix}" for c in application.each(Cloudlet) for suffix in ("_at", "_server")):
+        name = hot.parameter_name(wanted)
+        while name in taken:
+            name += "_"
+        result[wanted] = name
+        taken.add(name)
+    return result
 
 
 # gateways
@@ -108,18 +121,20 @@ def user_data(edge: Edge, gateway: Gateway, build: Build) -> Data:
     parameter = cloud_init.PARAMETERS.get(gateway.hypervisor)
     if parameter is None:
         return None
-    if parameter not in build.stack.parameters:
-        build.stack.parameter(parameter, "string", default="", description=cloud_init.DESCRIPTIONS[parameter])
-        edge.left("give-certificate", "create", parameter, "without it the gateways let nobody in but who logs in")
-        name = build.stack.resource(
+    if gateway.hypervisor not in edge.starts:
+        given = cast(
+            "dict[str, str]", build.parameter(parameter, default="", description=cloud_init.DESCRIPTIONS[parameter])
+        )
+        why = "without it the gateways let nobody in but who logs in"
+        edge.left("give-certificate", "create", given["get_param"], why)
+        edge.starts[gateway.hypervisor] = build.stack.resource(
             build.part(gateway.hypervisor, "gateway"),
             "OS::Heat::SoftwareConfig",
-            {"group": "ungrouped", "config": cast(Data, cloud_init.config(gateway.hypervisor))},
+            {"group": "ungrouped", "config": cloud_init.config(gateway.hypervisor, {**given})},
             gateway.origin,
             f"what a machine does at its first start to become a gateway with {gateway.hypervisor}",
         )
-        edge.became(parameter, config=name)
-    return {"get_attr": [edge.made[parameter]["config"], "config"]}
+    return {"get_attr": [edge.starts[gateway.hypervisor], "config"]}
 
 
 def add_servers(edge: Edge, cluster: Cluster, build: Build) -> None:

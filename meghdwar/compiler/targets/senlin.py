@@ -215,12 +215,11 @@ def _template_parameter(build: Build, kind: str, template: dict[str, Data]) -> D
     number = 1
     while True:
         name = f"{kind}_gateway_template" + (f"_{number}" if number > 1 else "")
-        known = build.stack.parameters.get(name)
-        if known is None:
-            description = f"The stack of a gateway that {'stands already' if kind == 'standing' else 'is built'}."
-            return build.stack.parameter(name, "json", default=template, description=description)
-        if known.get("default") == template:
-            return {"get_param": name}
+        description = f"The stack of a gateway that {'stands already' if kind == 'standing' else 'is built'}."
+        reader = build.parameter(name, "json", default=template, description=description)
+        found = reader["get_param"] if isinstance(reader, dict) else None
+        if isinstance(found, str) and build.stack.parameters[found].get("default") == template:
+            return reader
         number += 1
 
 

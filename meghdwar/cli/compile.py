@@ -147,7 +147,7 @@ def run(options: Namespace) -> int:
         draw(options.graph, result, result.application)
     if result.bundle is not None and options.graph != "-":
         write(options, result.bundle)
-    elif options.check and options.format == "text":
+    elif options.check and options.format == "text" and not result.diagnostics:
         print(f"{options.template}: no errors", file=sys.stderr)
     return OK
 

@@ -18,11 +18,21 @@ say "mdw-compile -o $out $example"
 
 say "what it wrote"
 (cd "$out" && wc -lc -- *)
-say "the stack's resources"
-"$mdw_compile" --graph - "$example" | head -n 40
 
-say "why is there an 'arena'? mdw-compile --explain arena $example"
-"$mdw_compile" --explain arena "$example"
+say "the resources of the stack"
+awk '/^resources:/ {on = 1; next} /^[^ ]/ {on = 0} on && /^  [^ ]/ {name = $1} on && /^    type:/ {printf "  %-24s %s\n", name, $2}' \
+    "$out/arena.hot.yaml"
+
+say "what is left for the driver, because this release of Heat cannot do it"
+awk '/^complete:/ {on = 1; next} /^[^ -]/ {on = 0} on && /act:/ {act = $NF} on && /resource:/ {printf "  %-16s %s\n", act, $NF}' \
+    "$out/arena.plan.yaml"
+
+say "why is there a volume? mdw-compile --explain saves $example"
+"$mdw_compile" --explain saves "$example"
+
+say "a drawing of it: mdw-compile --graph $out/arena.svg $example"
+"$mdw_compile" --graph "$out/arena.svg" -o "$out" -f json "$example" >/dev/null
+ls -l "$out/arena.svg"
 
 say "a mistake: the same descriptor with a misspelt type"
 broken=$(mktemp -d)

@@ -147,7 +147,7 @@ def run(options: Namespace) -> int:
         draw(options.graph, result, result.application)
     if result.bundle is not None and options.graph != "-":
         write(options, result.bundle)
-    elif options.check and options.format == "text":
+    elif options.check and options.format == "text" and not result.diagnostics:
         print(f"{options.template}: no errors", file=sys.stderr)
     return OK
 
@@ -248,6 +248,20 @@ def write(options: Namespace, bundle: Bundle) -> None:
         print(f"wrote {path}")
     print()
     print(create_line(options.output, bundle))
+    for line in [*bundle.advice(), *wanted(bundle)]:
+        print(f"  {line}")
+
+
+def wanted(bundle: Bundle) -> list[str]:
+    """What to add for parameters of the stack that have no value anywhere: only the cloud's user knows them."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    head = bundle.files[bundle.template].partition(b"\nresources:")[0]
+    parameters = yaml.load(head, Loader=loader).get("parameters") or {}  # noqa: S506 - a safe one
+    given = yaml.load(bundle.files[bundle.environment], Loader=loader).get("parameters") or {}  # noqa: S506
+    missing = [name for name, schema in parameters.items() if "default" not in schema and name not in given]
+    return [f"add --parameter {name}=VALUE: {parameters[name].get('description', 'an input')}" for name in missing]
 
 
 def show(files: Mapping[str, bytes]) -> None:

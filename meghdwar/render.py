@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 
 from meghdwar.diagnostics import Diagnostic, Rule, Severity, Span
 
@@ -16,23 +15,10 @@ _SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/sche
 
 
 def ordered(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """By place, each one once."""
-    return sorted(dict.fromkeys(diagnostics), key=lambda d: (d.span, d.rule.code, d.message))
-
-
-def relocated(
-    diagnostics: Iterable[Diagnostic], sources: Sources, shown: Callable[[str], str]
-) -> tuple[list[Diagnostic], dict[str, str]]:
-    """The same with every file named as people find it from where they are."""
-
-    def moved(span: Span) -> Span:
-        return replace(span, file=shown(span.file)) if span.file in sources else span
-
-    found = [
-        replace(d, span=moved(d.span), related=tuple((moved(span), words) for span, words in d.related))
-        for d in diagnostics
-    ]
-    return found, {shown(file): source for file, source in sources.items()}
+    """Each one once, by place; files stay in the order in which they first come."""
+    unique = list(dict.fromkeys(diagnostics))
+    files = {file: number for number, file in enumerate(dict.fromkeys(d.span.file for d in unique))}
+    return sorted(unique, key=lambda d: (files[d.span.file], d.span, d.rule.code, d.message))
 
 
 def summary(diagnostics: Iterable[Diagnostic]) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from meghdwar.compiler.build import build
+from meghdwar import compiler
 from meghdwar.compiler.check import check
 from meghdwar.compiler.documents import load
 from meghdwar.compiler.location import Folder, Location
-from meghdwar.compiler.lower import lower
-from meghdwar.compiler.targets import TARGETS, target
+from meghdwar.compiler.targets import TARGETS
 from meghdwar.diagnostics import Diagnostic
 
 
@@ -49,15 +48,11 @@ def check_entry(files: Location, entry: str) -> list[Diagnostic]:
 
 
 def compile_entry(files: Location, entry: str) -> list[Diagnostic]:
-    """All problems up to the first stage that has errors; without any, the stack of every target is made."""
-    documents, _, problems = load(files, entry)
-    service, found = check(documents, files, problems)
-    if service is None or any(d.is_error for d in found):
-        return found
-    topology, more = build(service, {})
-    application, further = lower(topology, skip_unmapped=True)
-    found += [*more, *further]
-    if not any(d.is_error for d in found):
-        for name in TARGETS:
-            found += target(name)(application, "2024.1")[2]
+    """All problems up to the first stage that has errors; without any, the files of every target are made."""
+    result = compiler._understood(files, entry, {}, skip_unmapped=True)
+    found = list(result.diagnostics)
+    if not result.failed and result.application is not None:
+        for target in TARGETS:
+            emitted = compiler._emitted(result, result.application, files, target, "2024.1")
+            found += emitted.diagnostics[len(result.diagnostics) :]
     return found

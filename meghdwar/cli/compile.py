@@ -155,10 +155,7 @@ def run(options: Namespace) -> int:
 def compiled(options: Namespace, inputs: Mapping[str, object]) -> Result:
     from meghdwar.compiler import check_file, compile_file
 
-    if options.check:
-        work = check_file
-    else:
-        work = compile_file
+    work = check_file if options.check else compile_file
     return work(
         options.template, target=options.target, heat=options.heat, inputs=inputs, skip_unmapped=options.skip_unmapped
     )

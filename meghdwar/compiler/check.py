@@ -406,6 +406,8 @@ def _substitution(service: Service, here: Here) -> Iterator[Diagnostic]:
             if given is not None and given.is_list
             else (given.map.items() if given is not None else ())
         ):
+            if key.startswith("["):  # 2.0: [requirement, how often]
+                key = key[1:].partition(",")[0].strip()
             if key not in known:
                 word = section[:-3] + "y" if section.endswith("ies") else section[:-1]
                 message = f"cannot map {word} {key!r}: {named.text} has none of that name"

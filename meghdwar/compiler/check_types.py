@@ -85,6 +85,9 @@ def schema(item: Schema, above: Schema | None, here: Here, what: str, depth: int
     node = item.node
     if depth > 16 or not (node.is_map or node.is_scalar):
         return
+    if above is not None and item.fixed is node:  # 2.0: refined by its value alone
+        yield from values.check(node, above, here)
+        return
     named = node.get("type") if node.is_map else node
     if named is None or not named.is_scalar or named.is_null:
         if (

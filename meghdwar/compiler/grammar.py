@@ -222,7 +222,7 @@ TOSCA_2: Grammar = {
         valid_capability_types=NAMES, valid_target_node_types=NAMES, valid_source_node_types=NAMES,
     ),
     "group type": SIMPLE["group type"].but("interfaces", "capabilities", "requirements"),
-    "property": Construct("a property", {**_DOC, **_SCHEMA_2, "type": TEXT, "required": BOOLEAN, "default": ANY, "value": ANY, "status": TEXT, "external_schema": TEXT}),
+    "property": Construct("a property", {**_DOC, **_SCHEMA_2, "type": TEXT, "required": BOOLEAN, "default": ANY, "value": ANY, "status": TEXT, "external_schema": TEXT}, short=TEXT),
     "attribute": Construct("an attribute", {**_DOC, **_SCHEMA_2, "type": TEXT, "default": ANY, "value": ANY, "status": TEXT, "required": BOOLEAN}),
     "parameter": Construct(
         "a parameter", {**_DOC, **_SCHEMA_2, "type": TEXT, "required": BOOLEAN, "default": ANY, "value": ANY, "status": TEXT, "mapping": ANY}

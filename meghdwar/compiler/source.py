@@ -39,7 +39,8 @@ _TAGGED: dict[str, tuple[type, ...]] = {
     "int": (int,), "float": (int, float), "bool": (bool,), "null": (type(None),),
     "str": (), "timestamp": (), "binary": (), "merge": (),
 }  # fmt: skip
-_MERGE, _DROPPED = "\0<<", "\0"  # keys that no key can be spelt like: a merge to do, a value to forget
+# keys that no key can be spelt like: a merge to do, a value to forget, a list that will be the key
+_MERGE, _DROPPED, _LIST_KEY = "\0<<", "\0", "\0["
 _PROBLEMS_MAX = 1000
 
 
@@ -271,7 +272,11 @@ class _Reading:
                 if unfinished and unfinished[-1][0] == len(stack):
                     _, start, anchor = unfinished.pop()
                     anchor.size = count - start + 1
+                inner = here
                 here, in_map, key = stack.pop()
+                if key == _LIST_KEY:
+                    key = self.list_key(inner, key_at, here)
+                    untidy.add(id(here))
             else:
                 mark = event.start_mark
                 column = mark.column
@@ -309,10 +314,13 @@ class _Reading:
                         self.refuse(at, f"cannot read more than {DEPTH_MAX} levels of nesting")
                     if count > NODES_MAX:
                         self.refuse(at, f"cannot read more than {NODES_MAX} values in one file")
-                    if in_map and key is None:
-                        self.bad_key(at, f"cannot use a {node.kind} as a key")
+                    if in_map and key is None and kind is start_map:
+                        self.bad_key(at, "cannot use a map as a key")
                         untidy.add(id(here))
                         stack.append((here, in_map, _DROPPED))
+                    elif in_map and key is None:
+                        key_at = at
+                        stack.append((here, in_map, _LIST_KEY))
                     else:
                         if in_map:
                             here[key] = node
@@ -367,6 +375,12 @@ class _Reading:
         if not node.is_scalar:
             return self.bad_key(at, f"cannot use a {node.kind} as a key")
         return self.special_key(sys.intern(node.text), node.form, at, here)
+
+    def list_key(self, items: list[Node], at: int, here: dict[str, Node]) -> str:
+        """The key that a list of names is, as TOSCA 2.0 has them in requirement mappings: [service, UNBOUNDED]."""
+        if not items or not all(item.is_scalar for item in items):
+            return self.bad_key(at, "cannot use this list as a key")
+        return self.special_key(sys.intern(f"[{', '.join(item.text for item in items)}]"), QUOTED, at, here)
 
     def bad_key(self, at: int, message: str) -> str:
         self.problem(

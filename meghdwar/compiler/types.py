@@ -72,13 +72,14 @@ class Schema:
         "validation",
     )
 
-    def __init__(self, node: Node, scope: Scope, parent: Schema | None = None) -> None:
+    def __init__(self, node: Node, scope: Scope, parent: Schema | None = None, is_entry: bool = False) -> None:
         get = node.get
-        type_ = get("type") if node.is_map else node
+        by_value = parent is not None and node.is_scalar and scope.major == "2" and not is_entry
+        type_ = None if by_value else get("type") if node.is_map else node
         self.node = node
         self.scope = scope
         self.parent = parent
-        self.is_entry = False
+        self.is_entry = is_entry
         self.parts: dict[str, Schema | None] = {}
         self.parsed: dict[str, Any] = {}  # what values.py makes of the constraints, once
         self.data: TypeDef | None = parent.data if parent else None
@@ -104,7 +105,7 @@ class Schema:
             if required
             else (parent.required if parent else True)
         )
-        default, fixed = get("default"), get("value")
+        default, fixed = get("default"), node if by_value else get("value")
         self.default: Node | None = default if default is not None else (parent.default if parent else None)
         self.fixed: Node | None = fixed if fixed is not None else (parent.fixed if parent else None)
         self.metadata = get("metadata")
@@ -124,8 +125,7 @@ class Schema:
             own = self.node.get(name)
             above = self.parent._part(name) if self.parent else None
             if own is not None:
-                above = Schema(own, self.scope, above)
-                above.is_entry = True
+                above = Schema(own, self.scope, above, is_entry=True)
             elif above is None and self.data is not None:
                 above = self.data.entry if name == "entry_schema" else self.data.key
             self.parts[name] = above

@@ -102,7 +102,7 @@ def test_columns_beyond_what_a_place_holds_do_not_spoil_the_line() -> None:
         ("a: 1\n---\nb: 1\n", ["MDW004 2:1 cannot read a second document in one file"]),
         ("~: 1\n", ["MDW005 1:1 cannot use ~ as a key"]),
         ("{a: 1, ? : 1}\n", ["MDW005 1:10 cannot use nothing as a key"]),
-        ("[a, b]: 1\nc: 2\n", ["MDW005 1:1 cannot use a list as a key"]),
+        ("[a, [b]]: 1\nc: 2\n", ["MDW005 1:1 cannot use this list as a key"]),
         ("name: {{ jinja }}\n", ["MDW005 1:8 cannot use a map as a key"]),
         ("a: !Ref x\n", ["MDW006 1:4 cannot use the tag !Ref here"]),
         ("a: !!python/object:os.system x\n", ["MDW006 1:4 cannot use the tag !!python/object:os.system here"]),
@@ -155,10 +155,16 @@ def test_bad_yaml_is_said_in_words(text: str, place: str, message: str) -> None:
 
 
 def test_all_problems_of_a_file_come_at_once_and_the_rest_is_kept() -> None:
-    node, problems = read("a: 1\na: 2\n[x]: {y: 1, y: 2}\nb: *no\nc: !no d\ne: f\n", "f.yaml")
+    node, problems = read("a: 1\na: 2\n[[x]]: {y: 1, y: 2}\nb: *no\nc: !no d\ne: f\n", "f.yaml")
     assert [p.rule.code for p in problems] == ["MDW002", "MDW005", "MDW002", "MDW007", "MDW006"]
     assert node is not None
     assert node.data() == {"a": 1, "b": None, "c": "d", "e": "f"}
+
+
+def test_a_list_of_names_may_be_a_key_as_requirement_mappings_have_it() -> None:
+    node, problems = read("[ service, UNBOUNDED ]: [a, b]\n", "f.yaml")
+    assert node is not None
+    assert (node.data(), problems) == ({"[service, UNBOUNDED]": ["a", "b"]}, [])
 
 
 def test_a_duplicate_points_at_the_first() -> None:

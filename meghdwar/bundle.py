@@ -246,6 +246,7 @@ SECTIONS: Mapping[str, type[Any]] = {
     "state_files": StateFiles,
     "mobility": Mobility,
 }
+EDGE: tuple[type[Any], ...] = tuple(SECTIONS.values())
 _INNER: Mapping[str, type[Any]] = {"ready": Ready, "state": Mount}
 _LEFT_OUT = frozenset({"name", "origin", "places"})
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
 from meghdwar.compiler import rules
-from meghdwar.compiler.lower import edge, edge_rules, nfv, policies, standard
+from meghdwar.compiler.lower import edge_table, nfv, policies, standard
 from meghdwar.compiler.lower.scope import Item, Scope
 from meghdwar.compiler.topology import Group, Placed, Policy, Template, Topology
 from meghdwar.diagnostics import Diagnostic, Severity
@@ -50,13 +50,13 @@ NODES: Mapping[str, Lowering[Template]] = {
     "tosca.nodes.nfv.Vdu.VirtualObjectStorage": nfv.object_storage,
     "tosca.nodes.nfv.VduCp": nfv.connection_point,
     "tosca.nodes.nfv.VnfVirtualLink": nfv.virtual_link,
-    **edge.NODES,
+    **edge_table.NODES,
 }
-GROUPS: Mapping[str, Lowering[Group]] = {**edge.GROUPS}
+GROUPS: Mapping[str, Lowering[Group]] = {**edge_table.GROUPS}
 POLICIES: Mapping[str, Lowering[Policy]] = {
     "tosca.policies.Root": policies.other,
     "tosca.policies.Placement": policies.placement,
-    "tosca.policies.Scaling": edge.scaling_or(policies.scaling),
+    "tosca.policies.Scaling": edge_table.scaling_or(policies.scaling),
     "tosca.policies.Scaling.Cluster": policies.cluster_scaling,
     "tosca.policies.Monitoring": policies.monitoring,
     "tosca.policies.tacker.Monitoring": policies.other,
@@ -71,7 +71,7 @@ POLICIES: Mapping[str, Lowering[Policy]] = {
     "tosca.policies.nfv.VirtualLinkBitrateInitialDelta": policies.spoken_for,
     "tosca.policies.nfv.VirtualLinkBitrateScalingAspectDeltas": policies.spoken_for,
     "tosca.policies.nfv.VirtualLinkInstantiationLevels": policies.spoken_for,
-    **edge.POLICIES,
+    **edge_table.POLICIES,
 }
 
 
@@ -98,7 +98,7 @@ def lower(topology: Topology, *, skip_unmapped: bool = False) -> tuple[Applicati
         else:
             diagnostics.append(item)
     diagnostics.extend(policies.check(elements))
-    diagnostics.extend(edge_rules.check(topology, elements))
+    diagnostics.extend(edge_table.check(topology, elements))
     if not elements and not diagnostics:
         diagnostics.append(_nothing_to_build(topology))
     application = Application(

@@ -6,10 +6,11 @@ What is wrong only between elements is found by `edge_rules`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
 from meghdwar.compiler import rules
+from meghdwar.compiler.lower.edge_table import CLUSTER
 from meghdwar.compiler.lower.scope import Item, Scope
 from meghdwar.compiler.topology import Group, Placed, Policy, Template
 from meghdwar.diagnostics import Diagnostic, Span
@@ -29,9 +30,7 @@ from meghdwar.model import (
 
 Path: TypeAlias = tuple[str | int, ...]
 
-GATEWAY = "meghdwar.nodes.EdgeGateway"
 CLOUDLET = "meghdwar.nodes.Cloudlet"
-CLUSTER = "meghdwar.groups.EdgeCluster"
 SCALING = "tosca.policies.Scaling"
 
 
@@ -219,17 +218,6 @@ def is_edge_scaling(policy: Policy, scope: Scope) -> bool:
     )
 
 
-def scaling_or(
-    otherwise: Callable[[Policy, Scope], Iterable[Item]],
-) -> Callable[[Policy, Scope], Iterable[Item]]:
-    """The lowering of tosca.policies.Scaling: ours when it is about clusters of gateways."""
-
-    def scaling(policy: Policy, scope: Scope) -> Iterable[Item]:
-        return edge_scaling(policy, scope) if is_edge_scaling(policy, scope) else otherwise(policy, scope)
-
-    return scaling
-
-
 def edge_scaling(policy: Policy, scope: Scope) -> Iterator[Item]:
     """The scaling of TOSCA is two of a cluster manager's: one that grows and one that shrinks, each with its door."""
     read = _Reader(policy, scope)
@@ -396,20 +384,6 @@ _SPECIFICATIONS: Mapping[
     "meghdwar.policies.Affinity": ("affinity", "1.0", _affinity, _affinity_as_written),
     "meghdwar.policies.ZonePlacement": ("zone_placement", "1.0", _zones, _as_written),
     "meghdwar.policies.RegionPlacement": ("region_placement", "1.0", _regions, _as_written),
-}
-
-
-# the rows of the table of lowerings
-NODES: Mapping[str, Callable[[Template, Scope], Iterator[Item]]] = {
-    GATEWAY: gateway,
-    CLOUDLET: cloudlet,
-    "meghdwar.nodes.StatefulVolume": volume,
-    "meghdwar.nodes.StateFiles": state_files,
-}
-GROUPS: Mapping[str, Callable[[Group, Scope], Iterator[Item]]] = {CLUSTER: cluster}
-POLICIES: Mapping[str, Callable[[Policy, Scope], Iterator[Item]]] = {
-    "meghdwar.policies.Mobility": mobility,
-    **dict.fromkeys(_SPECIFICATIONS, cluster_policy),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
-from meghdwar.bundle import Plan
+from meghdwar.bundle import EDGE, Plan
 from meghdwar.compiler.targets.hot import Stack
 from meghdwar.diagnostics import Diagnostic
 from meghdwar.model import Application
@@ -17,11 +17,28 @@ TARGETS: Mapping[str, str] = {
     "static": "meghdwar.compiler.targets.static",
     "asg": "meghdwar.compiler.targets.asg",
 }
-"""The module of each target; only the one that is asked for is imported."""
+"""The module of each target; only the one that is asked for is loaded, and none for an application without an edge."""
 
 
 def target(name: str) -> Target:
     """What makes an application, for a release of Heat (see releases), into the stack, what is left for the driver,
     and the problems."""
-    made: Target = getattr(import_module(TARGETS[name]), name)
-    return made
+
+    def make(application: Application, heat: str) -> tuple[Stack, Plan, list[Diagnostic]]:
+        made: tuple[Stack, Plan, list[Diagnostic]]
+        if any(isinstance(element, EDGE) for element in application.elements):
+            made = import_module(TARGETS[name]).make(application, heat)
+        else:
+            made = plain(application, heat, name)
+        return made
+
+    return make
+
+
+def plain(application: Application, heat: str, name: str) -> tuple[Stack, Plan, list[Diagnostic]]:
+    """A data centre without an edge: nothing is left for the driver."""
+    from meghdwar.compiler.targets.build import build
+    from meghdwar.compiler.targets.heat import ROWS, SENLIN_ROWS
+
+    stack, diagnostics = build(application, SENLIN_ROWS if name == "senlin" else ROWS, heat)
+    return stack, Plan(application.name, name, heat), diagnostics

@@ -21,7 +21,7 @@ SIZE_MAX = 1000  # of a group without a limit of its own: Heat's limit of resour
 ALIKE = ("hypervisor", "flavor", "image", "key_name", "networks")
 
 
-def asg(application: Application, heat: str) -> tuple[Stack, Plan, list[Diagnostic]]:
+def make(application: Application, heat: str) -> tuple[Stack, Plan, list[Diagnostic]]:
     """The stack, what is left for the driver, and what a scaling group cannot hold."""
     edge = Edge.of(application, "asg", RELEASES[heat], knows_servers=True)
     problems = list(check(edge))

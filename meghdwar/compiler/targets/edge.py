@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-from meghdwar.bundle import Plan, Step
+from meghdwar.bundle import EDGE, Plan, Step
 from meghdwar.compiler.site import Site
 from meghdwar.compiler.targets import cloud_init, heat, hot
 from meghdwar.compiler.targets.build import GIB, Build
@@ -17,18 +17,12 @@ from meghdwar.model import (
     Application,
     Cloudlet,
     Cluster,
-    ClusterPolicy,
     Gateway,
-    Mobility,
     Network,
     Parameter,
-    Receiver,
-    StateFiles,
     Value,
     Volume,
 )
-
-EDGE = (Gateway, Cluster, ClusterPolicy, Receiver, Cloudlet, Volume, StateFiles, Mobility)
 
 
 @dataclass(slots=True)

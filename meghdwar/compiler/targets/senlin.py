@@ -19,12 +19,12 @@ from meghdwar.compiler.targets.heat import SENLIN_ROWS as STANDARD
 from meghdwar.compiler.targets.hot import Data, Stack
 from meghdwar.compiler.targets.releases import RELEASES
 from meghdwar.diagnostics import Diagnostic, Span
-from meghdwar.model import Application, Cloudlet, Cluster, ClusterPolicy, Gateway, Receiver, ServerScaling, Volume
+from meghdwar.model import Application, Cloudlet, Cluster, ClusterPolicy, Gateway, Receiver, Volume
 
 VERSION = "2018-08-31"
 
 
-def senlin(application: Application, heat: str) -> tuple[Stack, Plan, list[Diagnostic]]:
+def make(application: Application, heat: str) -> tuple[Stack, Plan, list[Diagnostic]]:
     """The stack, what is left for the driver, and what Senlin would refuse."""
     release = RELEASES[heat]
     edge = Edge.of(application, "senlin", release, knows_servers=release.node)
@@ -46,12 +46,11 @@ def rows(edge: Edge) -> Rows:
 
 # what Senlin would refuse
 def _without_senlin(edge: Edge) -> Iterator[Diagnostic]:
-    clustered = [scaling.origin for scaling in edge.application.each(ServerScaling) if scaling.clustered]
-    places = [*(cluster.origin for cluster in edge.site.clusters.values()), *clustered]
-    if places and not edge.release.senlin:
+    cluster = next(iter(edge.site.clusters.values()), None)
+    if cluster is not None and not edge.release.senlin:
         yield Diagnostic(
             rules.HEAT_WITHOUT_SENLIN,
-            places[0],
+            cluster.origin,
             f"{edge.release.title} makes nothing of a cluster: its OS::Senlin types are empty shells",
             "use --target static, or install Meghdwar's plug-in into that Heat and say --heat plugin",
         )

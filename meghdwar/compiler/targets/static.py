@@ -17,7 +17,7 @@ from meghdwar.diagnostics import Diagnostic
 from meghdwar.model import Application, Cloudlet, Cluster, ClusterPolicy, Gateway, Volume
 
 
-def static(application: Application, heat: str) -> tuple[Stack, Plan, list[Diagnostic]]:
+def make(application: Application, heat: str) -> tuple[Stack, Plan, list[Diagnostic]]:
     """The stack, what is left for the driver, and what is lost without a cluster manager."""
     edge = Edge.of(application, "static", RELEASES[heat], knows_servers=True)
     stack, diagnostics = build(application, {**STANDARD, **rows(edge)}, heat)

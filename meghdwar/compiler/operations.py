@@ -9,7 +9,7 @@ from meghdwar.compiler import rules, values
 from meghdwar.compiler.documents import Files
 from meghdwar.compiler.service import Bound, Here
 from meghdwar.compiler.source import Node
-from meghdwar.compiler.types import Schema, TypeDef, operation_nodes, resolve, unknown
+from meghdwar.compiler.types import Schema, TypeDef, is_definition, operation_nodes, resolve, unknown
 from meghdwar.diagnostics import Diagnostic, did_you_mean
 
 _REMOTE = ("://", "${", "{{")
@@ -106,24 +106,7 @@ def _operation(node: Node, here: Here, files: Files, artifacts: Mapping[str, obj
 
 def _input(value: Node, here: Here) -> Iterator[Diagnostic]:
     """An input of an operation: a definition when it says its type, else a value."""
-    if (
-        value.is_map
-        and "type" in value.map
-        and set(value.map)
-        <= {
-            "type",
-            "default",
-            "required",
-            "description",
-            "value",
-            "entry_schema",
-            "constraints",
-            "status",
-            "key_schema",
-            "validation",
-            "metadata",
-        }
-    ):
+    if is_definition(value):
         schema = Schema(value, here.scope)
         named = value.map["type"]
         if not schema.base and named.is_scalar and not named.is_null and here.scope.lookup("data", named.text) is None:
@@ -217,3 +200,12 @@ def path_of(node: Node, name: str) -> str:
 
 def exists(node: Node, name: str, files: Files) -> bool:
     return files.exists(path_of(node, name)) or files.exists(posixpath.normpath(name.lstrip("/")))
+
+
+def located(node: Node, name: str, files: Files) -> str:
+    """Where a file is, from the root of the descriptor's folder or package: beside the file that names it, or there."""
+    path = path_of(node, name)
+    plain = posixpath.normpath(name.lstrip("/")) if name else name
+    if "://" in name or files.exists(path) or not files.exists(plain):
+        return name if "://" in name else path
+    return plain

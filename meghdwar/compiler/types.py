@@ -386,6 +386,17 @@ _NOT_OPERATIONS = {
 }
 
 
+_DEFINITION = {
+    "type", "default", "required", "description", "value", "entry_schema", "constraints", "status", "key_schema",
+    "validation", "metadata",
+}  # fmt: skip
+
+
+def is_definition(node: Node) -> bool:
+    """Whether an input of an operation is a definition, which says its type, and not a value."""
+    return node.is_map and "type" in node.map and set(node.map) <= _DEFINITION
+
+
 def operation_nodes(node: Node) -> dict[str, Node]:
     """The operations below an interface, in the form of 1.3 and 2.0 and in that of 1.0."""
     direct = {name: value for name, value in node.map.items() if name not in _NOT_OPERATIONS}

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from meghdwar.compiler import check_types, functions, grammar, operations, reach, requirements, rules, values, workflows
+from meghdwar.compiler import (
+    check_types,
+    cycles,
+    functions,
+    grammar,
+    operations,
+    reach,
+    requirements,
+    rules,
+    substitution,
+    values,
+    workflows,
+)
 from meghdwar.compiler.documents import Document, Files
 from meghdwar.compiler.service import Bound, Here, Service, bind
 from meghdwar.compiler.source import Node
-from meghdwar.compiler.types import Schema, TypeDef, named_items, names, resolve, unknown
+from meghdwar.compiler.types import Schema, TypeDef, names, resolve, unknown
 from meghdwar.diagnostics import Diagnostic, did_you_mean, nearest
 
 _DIRECTIVES = ("create", "select", "substitute", "internal", "external", "selectable", "substitutable")
@@ -96,10 +108,10 @@ def check_service(service: Service) -> Iterator[Diagnostic]:
         yield from _policy(service, bound)
     for name, node in service.node.section("outputs").items():
         yield from _output(name, node, here)
-    yield from _substitution(service, here)
+    yield from substitution.check(service, here)
     yield from workflows.check(service, here)
-    yield from requirements.cycles(service)
-    yield from value_cycles(service)
+    yield from cycles.hosts(service)
+    yield from cycles.values(service)
 
 
 def _input(name: str, schema: Schema, here: Here) -> Iterator[Diagnostic]:
@@ -179,7 +191,7 @@ def _attributes(bound: Bound, here: Here) -> Iterator[Diagnostic]:
                 rules.UNKNOWN_PROPERTY,
                 value.key_span,
                 f"cannot find attribute {name!r} in {bound.type.raw.name}",
-                did_you_mean(name, bound.type.attributes),
+                nearest(name, bound.type.attributes),
             )
         yield from values.free(value, here)
 
@@ -237,7 +249,7 @@ def _copy(bound: Bound, others: dict[str, Bound]) -> Iterator[Diagnostic]:
             rules.BAD_COPY,
             named.span,
             f"cannot copy {named.text!r}: there is no other template of that name",
-            did_you_mean(named.text, others),
+            nearest(named.text, others),
         )
     elif "copy" in other.node.map:
         yield Diagnostic(
@@ -281,7 +293,7 @@ def _capabilities(bound: Bound, here: Here) -> Iterator[Diagnostic]:
                     rules.UNKNOWN_PROPERTY,
                     value.key_span,
                     f"cannot find attribute {key!r} in capability {name!r}",
-                    did_you_mean(key, definition.attributes),
+                    nearest(key, definition.attributes),
                 )
 
 
@@ -370,134 +382,3 @@ def _policy(service: Service, bound: Bound) -> Iterator[Diagnostic]:
     triggers = bound.node.get("triggers")
     for name, node in triggers.map.items() if triggers is not None else ():
         yield from workflows.trigger(service, name, node, here)
-
-
-def _substitution(service: Service, here: Here) -> Iterator[Diagnostic]:
-    node = service.node.map.get("substitution_mappings")
-    if node is None:
-        return
-    if node.is_null or (node.is_map and not node.map):
-        yield Diagnostic(
-            rules.BAD_SUBSTITUTION,
-            node.key_span,
-            "cannot read substitution mappings from nothing",
-            "name the `node_type` that this template stands for",
-        )
-        return
-    named = node.get("node_type")
-    if named is None or not named.is_scalar:
-        return
-    raw = here.scope.lookup("node", named.text)
-    if raw is None:
-        yield unknown("node", named, here.scope)
-        return
-    type_ = resolve(raw)
-    if type_.broken:
-        return
-    for section, known, parts in (
-        ("properties", type_.properties, None),
-        ("attributes", type_.attributes, None),
-        ("capabilities", type_.capabilities, "capabilities"),
-        ("requirements", type_.requirements, "requirements"),
-    ):
-        given = node.get(section)
-        for key, item in (
-            named_items(given)
-            if given is not None and given.is_list
-            else (given.map.items() if given is not None else ())
-        ):
-            if key.startswith("["):  # 2.0: [requirement, how often]
-                key = key[1:].partition(",")[0].strip()
-            if key not in known:
-                word = section[:-3] + "y" if section.endswith("ies") else section[:-1]
-                message = f"cannot map {word} {key!r}: {named.text} has none of that name"
-                yield Diagnostic(rules.BAD_SUBSTITUTION, item.key_span, message, nearest(key, known))
-            elif parts is not None:
-                yield from _mapped(service, parts, item)
-            elif section == "properties":
-                yield from _mapped_property(service, item)
-
-
-def _mapped(service: Service, parts: str, item: Node) -> Iterator[Diagnostic]:
-    """[template, capability or requirement] in one of the forms that the versions have."""
-    path = item.list if item.is_list else (item.get("mapping") or item).list
-    if not path or not path[0].is_scalar:
-        return
-    bound = service.templates.get(path[0].text)
-    if bound is None:
-        yield Diagnostic(
-            rules.BAD_SUBSTITUTION,
-            path[0].span,
-            f"cannot find node {path[0].text!r} to map to",
-            did_you_mean(path[0].text, service.templates),
-        )
-        return
-    if len(path) > 1 and path[1].is_scalar and bound.type is not None and not bound.type.broken:
-        known: list[str] = list(getattr(bound.type, parts))
-        if path[1].text not in known and path[1].text not in ("CAPABILITY", "RELATIONSHIP"):
-            word = "capability" if parts == "capabilities" else "requirement"
-            yield Diagnostic(
-                rules.BAD_SUBSTITUTION,
-                path[1].span,
-                f"cannot find {word} {path[1].text!r} in {bound.name!r}",
-                did_you_mean(path[1].text, known),
-            )
-
-
-def _mapped_property(service: Service, item: Node) -> Iterator[Diagnostic]:
-    path = item.list if item.is_list else ((item.get("mapping") or item).list if item.is_map else [item])
-    if (
-        len(path) == 1
-        and path[0].is_scalar
-        and not path[0].is_null
-        and path[0].text not in service.inputs
-        and service.major == "2"
-    ):
-        yield Diagnostic(
-            rules.BAD_SUBSTITUTION,
-            path[0].span,
-            f"cannot find input {path[0].text!r} to map to",
-            did_you_mean(path[0].text, service.inputs),
-        )
-
-
-def value_cycles(service: Service) -> Iterator[Diagnostic]:
-    """Properties that get their values from each other in a circle."""
-    edges: dict[tuple[str, str], list[tuple[tuple[str, str], Node]]] = {}
-    for bound in service.templates.values():
-        here = Here(service, service.scope, bound)
-        for name, node in bound.assigned("properties").items():
-            if node.is_scalar:
-                continue
-            for inner in node.walk():
-                call = functions.call(inner, here) if inner.is_map else None
-                if call is None or call.name not in functions.REFERENCES or len(call.arguments) < 2:
-                    continue
-                other = service.entity(call.arguments[0].text, here)
-                if other is not None and call.arguments[1].text in other.assigned("properties"):
-                    edges.setdefault((bound.name, name), []).append(((other.name, call.arguments[1].text), inner))
-    done: set[tuple[str, str]] = set()
-    for start in edges:
-        path: list[tuple[str, str]] = []
-        stack = [(start, iter(edges[start]))] if start not in done else []
-        path.append(start)
-        while stack:
-            here_key, rest = stack[-1]
-            step = next(rest, None)
-            if step is None:
-                stack.pop()
-                path.pop()
-                done.add(here_key)
-                continue
-            target, at = step
-            if target in path:
-                ring = " -> ".join(".".join(key) for key in [*path[path.index(target) :], target])
-                yield Diagnostic(
-                    rules.VALUE_CYCLE,
-                    at.span,
-                    f"cannot tell the value of {'.'.join(target)}: it comes from itself ({ring})",
-                    "give one of them a value of its own",
-                )
-            elif target in edges and target not in done:
-                stack.append((target, iter(edges[target])))
-                path.append(target)

@@ -9,7 +9,7 @@ from meghdwar.compiler.documents import TYPE_KINDS, Document, Files, RawType, Sc
 from meghdwar.compiler.service import Here
 from meghdwar.compiler.source import Node
 from meghdwar.compiler.types import CHAIN_MAX, Schema, TypeDef, find, named_items, names, primitive, resolve, unknown
-from meghdwar.diagnostics import Diagnostic, did_you_mean
+from meghdwar.diagnostics import Diagnostic, nearest
 
 
 def check_types(document: Document, files: Files) -> Iterator[Diagnostic]:
@@ -246,7 +246,7 @@ def _capabilities(type_: TypeDef, here: Here) -> Iterator[Diagnostic]:
                         rules.UNKNOWN_PROPERTY,
                         inner.key_span,
                         f"cannot find property {key!r} in capability {name!r}",
-                        did_you_mean(key, base),
+                        nearest(key, base),
                     )
 
 

@@ -9,7 +9,7 @@ from meghdwar.compiler import constraints, functions, rules, validation, values
 from meghdwar.compiler.service import Bound, Fill, Here, Service
 from meghdwar.compiler.source import Node
 from meghdwar.compiler.types import RequirementDef, TypeDef, names, resolve, unknown
-from meghdwar.diagnostics import Diagnostic, did_you_mean
+from meghdwar.diagnostics import Diagnostic, did_you_mean, nearest
 
 
 def select(service: Service) -> None:
@@ -133,7 +133,7 @@ def check(service: Service, bound: Bound, here: Here) -> Iterator[Diagnostic]:
                         rules.LOOSE_REQUIREMENT,
                         fill.node.key_span,
                         f"{type_.name} declares no requirement {fill.name!r}: its relationship says what is meant",
-                        did_you_mean(fill.name, type_.requirements),
+                        nearest(fill.name, type_.requirements),
                     )
                     yield from _relationship(service, fill, here)
                     continue
@@ -228,7 +228,7 @@ def _target(service: Service, bound: Bound, fill: Fill, definition: RequirementD
                     rules.UNKNOWN_CAPABILITY,
                     named.span,
                     f"cannot find capability {named.text!r} in {_what(fill, type_)}",
-                    did_you_mean(named.text, type_.capabilities),
+                    nearest(named.text, type_.capabilities),
                 )
             elif fill.capability is None:
                 yield Diagnostic(
@@ -311,25 +311,3 @@ def _valid_target(service: Service, fill: Fill, type_: TypeDef, named: Node | No
         f"it is for {', '.join(valid)}",
         "use another relationship, or leave it to the node type",
     )
-
-
-def cycles(service: Service) -> Iterator[Diagnostic]:
-    """Hosts that stand on each other in a circle."""
-    done: set[str] = set()
-    for start in service.templates.values():
-        path: list[str] = []
-        here: Bound | None = start
-        while here is not None and here.name not in done:
-            if here.name in path:
-                ring = " -> ".join([*path[path.index(here.name) :], here.name])
-                fill = next(fill for fill in here.fills if fill.name == "host" and fill.target is not None)
-                yield Diagnostic(
-                    rules.REQUIREMENT_CYCLE,
-                    fill.node.span,
-                    f"cannot host {here.name!r} on itself: {ring}",
-                    "let one of them stand on something else",
-                )
-                break
-            path.append(here.name)
-            here = here.host
-        done.update(path)

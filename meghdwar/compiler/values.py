@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from meghdwar.compiler import constraints, functions, rules, units, validation
+from meghdwar.compiler import check_functions, constraints, functions, rules, units, validation
 from meghdwar.compiler.constraints import Clause
 from meghdwar.compiler.service import Here
 from meghdwar.compiler.source import PLAIN, Node
@@ -106,7 +106,7 @@ def check_call(call: functions.Call, here: Here) -> Iterator[Diagnostic]:
     stack = [call]
     while stack:
         top = stack.pop()
-        yield from functions.check(top, here)
+        yield from check_functions.check(top, here)
         below = [top.argument] if top.argument is not None else []
         while below:
             item = below.pop()

@@ -11,7 +11,7 @@ from meghdwar.compiler import rules, values
 from meghdwar.compiler.service import Bound, Here, Service
 from meghdwar.compiler.source import Node
 from meghdwar.compiler.types import TypeDef
-from meghdwar.diagnostics import Diagnostic, did_you_mean
+from meghdwar.diagnostics import Diagnostic, did_you_mean, nearest
 
 ACTIVITIES = ("delegate", "set_state", "call_operation", "inline")
 
@@ -44,7 +44,7 @@ def _step(service: Service, step: Node, steps: dict[str, Node], here: Here) -> I
                     rules.BAD_WORKFLOW,
                     item.span,
                     f"cannot find step {item.text!r} in this workflow",
-                    did_you_mean(item.text, steps),
+                    nearest(item.text, steps),
                 )
     activities = step.get("activities")
     if activities is not None:
@@ -101,7 +101,7 @@ def _operation(value: Node, bound: Bound | None) -> Iterator[Diagnostic]:
             rules.BAD_WORKFLOW,
             named.span,
             f"cannot call {named.text!r}: interface {interface!r} has no operation {operation!r}",
-            did_you_mean(operation, found.operations),
+            nearest(operation, found.operations),
         )
 
 

@@ -44,7 +44,7 @@ def declared(name: str, schema: Schema, evaluate: Callable[[Node, Schema | None,
         ),
         secret=_is_secret(name, schema, metadata),
         required=required is None or required.scalar is not False,
-        unit=UNITS.get(schema.base, ""),
+        unit=UNITS.get(measure(schema), ""),
         entry=schema.entry.base if schema.entry is not None else "",
     )
 
@@ -61,9 +61,16 @@ def _is_secret(name: str, schema: Schema, metadata: Node | None) -> bool:
     return credential or any(word in name.lower().replace("-", "_") for word in _SECRET)
 
 
+def measure(schema: Schema) -> str:
+    """The type with units that an input has, by its name in 1.x; in 2.0 a type says which of them it equals."""
+    if schema.base in UNITS or schema.data is None:
+        return schema.base
+    return next((name for name in UNITS if schema.data.is_a(name)), schema.base)
+
+
 def counted(value: Value, schema: Schema) -> Value:
     """A value in the measure of its input: GiB instead of bytes."""
-    if schema.base != "scalar-unit.size":
+    if measure(schema) != "scalar-unit.size":
         return value
     if isinstance(value, tuple):
         return tuple(counted(item, schema) for item in value)

@@ -88,13 +88,15 @@ def check(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
 
 
 def free(node: Node, here: Here) -> Iterator[Diagnostic]:
-    """The functions in a value whose type is not known; everything else is let pass."""
+    """The functions in a value whose type is not known, and what looks like one; everything else is let pass."""
     stack = [node]
     while stack:
         item = stack.pop()
         call = functions.call(item, here)
         if call is not None:
             yield from check_call(call, here)
+        elif item.is_map and len(item.map) == 1 and next(iter(item.map)).startswith("get_"):
+            yield _unknown_function(item, here)
         elif item.is_map:
             stack.extend(reversed(item.map.values()))
         elif item.is_list:
@@ -137,18 +139,20 @@ def _wrong(node: Node, schema: Schema, help_: str = "") -> Diagnostic:
 def _not_scalar(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
     if node.is_map and len(node.map) == 1:
         name = next(iter(node.map))
-        table = functions.FUNCTIONS_1 if here.major == "1" else {f"${n}": s for n, s in functions.FUNCTIONS_2.items()}
-        near = did_you_mean(name, table)
-        if near or name.startswith(("get_", "$")):
-            key = node.map[name]
-            yield Diagnostic(
-                rules.UNKNOWN_FUNCTION,
-                key.key_span,
-                f"cannot find a function {name!r}",
-                near or "known are " + ", ".join(table),
-            )
+        if name.startswith(("get_", "$")) or did_you_mean(name, _functions(here)):
+            yield _unknown_function(node, here)
             return
     yield _wrong(node, schema)
+
+
+def _functions(here: Here) -> list[str]:
+    return [*functions.FUNCTIONS_1] if here.major == "1" else [f"${name}" for name in functions.FUNCTIONS_2]
+
+
+def _unknown_function(node: Node, here: Here) -> Diagnostic:
+    name, known = next(iter(node.map)), _functions(here)
+    help_ = did_you_mean(name, known) or "known are " + ", ".join(known)
+    return Diagnostic(rules.UNKNOWN_FUNCTION, node.map[name].key_span, f"cannot find a function {name!r}", help_)
 
 
 def _call_fits(call: functions.Call, schema: Schema, here: Here) -> Iterator[Diagnostic]:

@@ -170,7 +170,7 @@ def declare(stack: Stack, inputs: Iterable[Input], names: Mapping[str, str]) -> 
         constraints: list[Data] = []
         words = [input_.description.strip()] if input_.description.strip() else []
         if input_.unit:
-            words.append(f"In {input_.unit}.")
+            words.append(f"In {_UNITS.get(input_.unit, input_.unit)}.")
         for constraint in input_.constraints:
             said = _constraint(constraint, type_, input_.kind == "integer")
             if isinstance(said, str):
@@ -198,6 +198,7 @@ def _whole(value: Data, unit: str) -> Data:
     return ceil(value) if unit == "GiB" and isinstance(value, float) else value
 
 
+_UNITS: Mapping[str, str] = {"s": "seconds", "Hz": "hertz", "bit/s": "bits per second"}
 _EMPTY: Mapping[str, Data] = {
     "string": "", "number": 0, "boolean": False, "json": {}, "comma_delimited_list": [],
 }  # fmt: skip
@@ -381,10 +382,7 @@ def emit(data: Data) -> str:
     def text(value: str) -> yaml.Event:
         event = events.get(value)
         if event is None:
-            style = (
-                "|" if "\n" in value.strip() else "'" if value.lower() in _TRAPS or _NUMBERISH.match(value) else None
-            )
-            event = events[value] = yaml.ScalarEvent(None, None, (True, True), value, style=style)
+            event = events[value] = yaml.ScalarEvent(None, None, (True, True), value, style=_style(value))
         return event
 
     def walk(item: Data) -> None:
@@ -417,6 +415,13 @@ def emit(data: Data) -> str:
     write(yaml.DocumentEndEvent(explicit=False))
     write(yaml.StreamEndEvent())
     return stream.getvalue()
+
+
+def _style(value: str) -> str | None:
+    """How a text is written: several lines as they are, what another reader might take for no text in quotes."""
+    if "\n" in value:
+        return "|" if "\n" in value.strip() else '"'
+    return "'" if value.lower() in _TRAPS or _NUMBERISH.match(value) else None
 
 
 def _is_brief(item: Mapping[str, Data]) -> bool:

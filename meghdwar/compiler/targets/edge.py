@@ -192,7 +192,7 @@ def add_cloudlet(edge: Edge, cloudlet: Cloudlet, build: Build) -> Iterable[Diagn
             constraints=[{"allowed_values": [*reach]}] if reach else None,
         )
     for mount in edge.site.volumes_of(cloudlet):
-        _attach(edge, cloudlet, mount.state, mount.device, build)
+        _attach(edge, cloudlet, mount.state, build)
     _outputs(edge, cloudlet, build)
     return ()
 
@@ -206,7 +206,7 @@ def _outputs(edge: Edge, cloudlet: Cloudlet, build: Build) -> None:
         )
 
 
-def _attach(edge: Edge, cloudlet: Cloudlet, state: str, device: str | None, build: Build) -> None:
+def _attach(edge: Edge, cloudlet: Cloudlet, state: str, build: Build) -> None:
     """The volume is where its cloudlet is. Its server comes from the stack, or from the driver where it cannot."""
     stack, cluster = build.stack, edge.site.clusters.get(cloudlet.cluster or "")
     condition = None
@@ -241,7 +241,8 @@ def _attach(edge: Edge, cloudlet: Cloudlet, state: str, device: str | None, buil
     name = stack.resource(
         build.part(cloudlet.name, state),
         "OS::Cinder::VolumeAttachment",
-        {"volume_id": build.reference(state), "instance_uuid": server, "mountpoint": device},
+        # no mountpoint: the device of the mount is the cloudlet's, and its gateway may have several
+        {"volume_id": build.reference(state), "instance_uuid": server},
         cloudlet.origin,
         f"{cloudlet.name} keeps {state}: it is attached to the server of the gateway where {cloudlet.name} is",
         condition=condition,

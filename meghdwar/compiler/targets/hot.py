@@ -381,9 +381,11 @@ def emit(data: Data) -> str:
     def text(value: str) -> yaml.Event:
         event = events.get(value)
         if event is None:
-            style = (
-                "|" if "\n" in value.strip() else "'" if value.lower() in _TRAPS or _NUMBERISH.match(value) else None
-            )
+            style = None
+            if "\n" in value:
+                style = "|" if value.strip() else '"'
+            elif value.lower() in _TRAPS or _NUMBERISH.match(value):
+                style = "'"
             event = events[value] = yaml.ScalarEvent(None, None, (True, True), value, style=style)
         return event
 

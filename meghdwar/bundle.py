@@ -48,10 +48,10 @@ class BundleError(Exception):
 class Step:
     """Something that is left for the driver, because the Heat that takes the stack cannot do it.
 
-    `act` is create-node, bind-policy, set-limits, set-parameter, make-volume, delete-policy or
-    give-certificate; `when` is create (with the command that creates the stack), created (after that), moved (at
-    each move) or deleted (after the stack was). `resource` is the resource or parameter of the stack that it is
-    about. `reason` is for people.
+    `act` is give-certificate, bind-policy, create-node, make-volume, set-limits, set-parameter or delete-policy;
+    `when` is create (with the command that creates the stack), created (after that), moved (when a cloudlet is
+    placed and at each move) or deleted (after the stack was). `resource` is the resource or parameter of the
+    stack that it is about. `reason` is for people.
     """
 
     act: str

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from meghdwar.compiler.service import Here
 from meghdwar.compiler.source import Node
-from meghdwar.compiler.types import Schema
+from meghdwar.compiler.types import Schema, TypeDef
 
 MANY = 1 << 16
 

@@ -145,6 +145,7 @@ ONE_HOST_TWICE = Rule("MDW427", "one-host-twice")
 NOT_BUILT = Rule("MDW428", "counts-for-nothing", WARNING)
 NO_NETWORK = Rule("MDW429", "gateway-without-network", WARNING)
 SIZE_IS_ITS_GATEWAYS = Rule("MDW430", "cluster-size-is-its-gateways", WARNING)
+NAME_TAKEN = Rule("MDW431", "name-taken")
 
 # 450-499 standard nodes
 UNMAPPED = Rule("MDW450", "unmapped-type")

@@ -282,6 +282,7 @@ WRONG = {
     "nowhere to measure from": (
         "MDW423", descriptor(policies={"m": policy("Mobility", "arena", trigger="nearer-site")}),
     ),
+    "a cluster with the name of a cloudlet": ("MDW431", descriptor(groups={"edges": None, "arena": cluster("a", "b")})),
     "a certificate before there is one": (
         "MDW428", descriptor({"a": built("a", certificate="ab" * 32), "b": built("b")}),
     ),

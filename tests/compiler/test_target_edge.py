@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import yaml
 from meghdwar.bundle import Plan
 from meghdwar.compiler.targets import cloud_init, hot, target
 from meghdwar.compiler.targets.releases import RELEASES
-from meghdwar.model import Application, Attribute, Input, Network, Output, Parameter, Receiver, Volume
+from meghdwar.model import Application, Attribute, Cluster, Input, Network, Output, Parameter, Receiver, Volume
 from tests.compiler.applications import HERE, application, arena, everything, gateway, many, policy, standing
 
 
@@ -91,6 +92,23 @@ def test_before_2023_2_the_driver_binds_the_policies_too(heat: str) -> None:
     assert steps(plan, "bind-policy") == ["health"]
 
 
+def test_what_is_left_comes_in_an_order_that_works() -> None:
+    _data, plan, _codes = made(arena(policy("health"), policy("batch")), heat="zed")
+    assert [step.act for step in plan.complete] == [
+        "give-certificate", "bind-policy", "bind-policy", "create-node", "create-node",
+        "set-parameter", "delete-policy", "delete-policy",
+    ]  # fmt: skip
+
+
+def test_a_gateway_in_no_cluster_is_a_server_on_every_heat() -> None:
+    elements = [e for e in arena(cluster=None).elements if not isinstance(e, Cluster)]
+    data, plan, codes = made(application(*elements), heat="2024.1")
+    assert codes == []
+    assert types(data)["edge_a"] == "OS::Nova::Server"
+    assert data["resources"]["arena_saves"]["properties"]["instance_uuid"] == {"get_resource": "edge_a"}
+    assert [step.act for step in plan.complete] == ["give-certificate"]
+
+
 @pytest.mark.parametrize("heat", [name for name, release in RELEASES.items() if not release.senlin])
 def test_a_heat_whose_senlin_is_an_empty_shell_is_refused(heat: str) -> None:
     _data, _plan, codes = made(arena(), heat=heat)
@@ -104,10 +122,6 @@ def test_a_cluster_goes_before_the_profiles_of_its_nodes() -> None:
 
 
 def test_a_lower_limit_comes_when_the_gateways_are_there() -> None:
-    from dataclasses import replace
-
-    from meghdwar.model import Cluster
-
     elements = [replace(e, minimum=2) if isinstance(e, Cluster) else e for e in arena().elements]
     data, plan, _codes = made(application(*elements))
     assert data["resources"]["edges"]["properties"]["min_size"] == 0

@@ -99,6 +99,7 @@ def lower(topology: Topology, *, skip_unmapped: bool = False) -> tuple[Applicati
             diagnostics.append(item)
     diagnostics.extend(policies.check(elements))
     diagnostics.extend(edge_table.check(topology, elements))
+    diagnostics.extend(_names_taken(elements))
     if not elements and not diagnostics:
         diagnostics.append(_nothing_to_build(topology))
     application = Application(
@@ -110,6 +111,21 @@ def lower(topology: Topology, *, skip_unmapped: bool = False) -> tuple[Applicati
         outputs=tuple(replace(o, value=scope.value(o.value)) for o in topology.outputs.values()),
     )
     return application, diagnostics
+
+
+def _names_taken(elements: Iterable[Element]) -> Iterable[Diagnostic]:
+    """Nodes, groups and policies have names of their own in a descriptor; in a stack they share them."""
+    seen: dict[str, Element] = {}
+    for element in elements:
+        other = seen.setdefault(element.name, element)
+        if other is not element:
+            yield Diagnostic(
+                rules.NAME_TAKEN,
+                element.origin,
+                f"{element.name!r} is the name of two things that go into the stack",
+                "call one of them otherwise",
+                ((other.origin, "the other one"),),
+            )
 
 
 def _nothing_to_build(topology: Topology) -> Diagnostic:

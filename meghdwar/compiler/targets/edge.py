@@ -24,6 +24,11 @@ from meghdwar.model import (
     Volume,
 )
 
+# A policy has to be bound before the nodes come that it should place or watch; a lower limit only after them.
+ORDER = (
+    "give-certificate", "bind-policy", "create-node", "make-volume", "set-limits", "set-parameter", "delete-policy",
+)  # fmt: skip
+
 
 @dataclass(slots=True)
 class Edge:
@@ -63,7 +68,8 @@ class Edge:
 
     def plan(self) -> Plan:
         items = tuple(element for element in self.application.elements if isinstance(element, EDGE))
-        return Plan(self.application.name, self.target, self.release.name, items, self.made, tuple(self.complete))
+        steps = sorted(self.complete, key=lambda step: ORDER.index(step.act))
+        return Plan(self.application.name, self.target, self.release.name, items, self.made, tuple(steps))
 
 
 def _parameters(application: Application) -> dict[str, str]:
@@ -93,6 +99,7 @@ def server_properties(edge: Edge, gateway: Gateway, build: Build) -> dict[str, D
         "networks": networks(gateway, build),
         "user_data_format": "RAW",
         "user_data": user_data_,
+        "user_data_update_policy": None if user_data_ is None else "IGNORE",  # a gateway in use is not made anew for it
         "metadata": metadata(gateway, build),
     }
 
@@ -185,7 +192,7 @@ def add_cloudlet(edge: Edge, cloudlet: Cloudlet, build: Build) -> Iterable[Diagn
             constraints=[{"allowed_values": [*reach]}] if reach else None,
         )
     for mount in edge.site.volumes_of(cloudlet):
-        _attach(edge, cloudlet, mount.state, mount.device, build)
+        _attach(edge, cloudlet, mount.state, build)
     _outputs(edge, cloudlet, build)
     return ()
 
@@ -199,13 +206,13 @@ def _outputs(edge: Edge, cloudlet: Cloudlet, build: Build) -> None:
         )
 
 
-def _attach(edge: Edge, cloudlet: Cloudlet, state: str, device: str | None, build: Build) -> None:
+def _attach(edge: Edge, cloudlet: Cloudlet, state: str, build: Build) -> None:
     """The volume is where its cloudlet is. Its server comes from the stack, or from the driver where it cannot."""
     stack, cluster = build.stack, edge.site.clusters.get(cloudlet.cluster or "")
     condition = None
     after: list[str] = []
     server: Data
-    if edge.knows_servers:
+    if edge.knows_servers or cluster is None:
         server = build.reference(cloudlet.host or "")
         if cluster is not None:
             value = servers(edge, cluster, build)
@@ -234,7 +241,8 @@ def _attach(edge: Edge, cloudlet: Cloudlet, state: str, device: str | None, buil
     name = stack.resource(
         build.part(cloudlet.name, state),
         "OS::Cinder::VolumeAttachment",
-        {"volume_id": build.reference(state), "instance_uuid": server, "mountpoint": device},
+        # no mountpoint: the device of the mount is the cloudlet's, and its gateway may have several
+        {"volume_id": build.reference(state), "instance_uuid": server},
         cloudlet.origin,
         f"{cloudlet.name} keeps {state}: it is attached to the server of the gateway where {cloudlet.name} is",
         condition=condition,

@@ -22,6 +22,8 @@ from meghdwar.diagnostics import Diagnostic, Span
 from meghdwar.model import Application, Cloudlet, Cluster, ClusterPolicy, Gateway, Receiver, Volume
 
 VERSION = "2018-08-31"
+NOVA_ONLY = frozenset({"name", "user_data_format", "user_data_update_policy"})
+"""What OS::Nova::Server has and a profile does not: the server of a node takes the node's name."""
 
 
 def make(application: Application, heat: str) -> tuple[Stack, Plan, list[Diagnostic]]:
@@ -165,9 +167,9 @@ def add_gateway(edge: Edge, gateway: Gateway, build: Build) -> Iterable[Diagnost
 
 
 def server_profile(edge: Edge, gateway: Gateway, build: Build) -> Data:
-    """The specification of os.nova.server: without a name, so that the server takes the node's."""
+    """The specification of os.nova.server."""
     spec = edges.server_properties(edge, gateway, build)
-    return {key: spec[key] for key in sorted(spec.keys() - {"name", "user_data_format"}) if spec[key] is not None}
+    return {key: spec[key] for key in sorted(spec.keys() - NOVA_ONLY) if spec[key] is not None}
 
 
 def reference(edge: Edge, gateway: Gateway, build: Build) -> Data:
@@ -200,7 +202,7 @@ def stack_profile(edge: Edge, gateway: Gateway, build: Build) -> Data:
         template = standing_template()
     else:
         server = edges.server_properties(edge, gateway, build)
-        given = {key: server[key] for key in server if server[key] is not None and key != "user_data_format"}
+        given = {key: server[key] for key in server if server[key] is not None and key not in NOVA_ONLY - {"name"}}
         template = built_template(given)
     return {
         "template": _template_parameter(build, "standing" if gateway.stands else "built", template),

@@ -1,0 +1,140 @@
+"""What has to hold for each cloudlet: where it can run, and what it needs there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from meghdwar.compiler import rules
+from meghdwar.compiler.lower.edge_rules.view import Edge, listed
+from meghdwar.diagnostics import Diagnostic
+from meghdwar.model import Cloudlet
+
+HYPERVISORS: Mapping[str, tuple[str, ...]] = {"container": ("lxd", "local"), "vm": ("kvm", "local")}
+
+
+_KIND = {"container": "container", "vm": "virtual machine"}
+
+
+def hosts(edge: Edge) -> Iterator[Diagnostic]:
+    """A cloudlet starts at one gateway, and every gateway that it may move to can run it."""
+    for cloudlet in edge.site.cloudlets.values():
+        template = edge.topology.templates.get(cloudlet.name)
+        found = list(template.targets("host")) if template else []
+        if len(found) != 1 and (cloudlet.state or len(found) > 1):
+            kept = " and keeps state" if cloudlet.state else ""
+            yield Diagnostic(
+                rules.NOT_ONE_HOST,
+                found[1].origin if len(found) > 1 else cloudlet.origin,
+                f"{cloudlet.name!r} has {len(found) or 'no'} hosts{kept}; it has to start at exactly one",
+                "keep one host requirement: the cloudlet moves from there by itself",
+            )
+        wrong = [g for g in edge.site.reach(cloudlet) if g.hypervisor not in HYPERVISORS[cloudlet.kind]]
+        if wrong:
+            wanted = HYPERVISORS[cloudlet.kind][0]
+            yield Diagnostic(
+                rules.WRONG_HYPERVISOR,
+                edge.requirement(cloudlet.name, "host", cloudlet.host),
+                f"{cloudlet.name!r} is a {_KIND[cloudlet.kind]} and wants {wanted}, but "
+                f"{listed(g.name for g in wrong)} {'has' if len(wrong) == 1 else 'have'} "
+                f"{listed({g.hypervisor: 1 for g in wrong}, quoted=False)}",
+                f"every gateway that it may move to has to run {wanted}: put others into a cluster of their own",
+                tuple((edge.place(g.name, "hypervisor"), f"{g.name} runs {g.hypervisor}") for g in wrong[:3]),
+            )
+
+
+def addresses(edge: Edge) -> Iterator[Diagnostic]:
+    """An address goes with one instance of one cloudlet."""
+    seen: dict[str, Cloudlet] = {}
+    for cloudlet in edge.site.cloudlets.values():
+        if cloudlet.address is None:
+            continue
+        span = edge.place(cloudlet.name, "address")
+        if cloudlet.instances == "per_subscriber":
+            yield Diagnostic(
+                rules.ADDRESS_CLASH,
+                span,
+                f"every instance of {cloudlet.name!r} would have the same address",
+                "leave address out when instances is per_subscriber: each gets one of its own",
+            )
+        if not isinstance(cloudlet.address, str):
+            continue
+        address = _address(cloudlet.address)
+        if address is None:
+            yield Diagnostic(
+                rules.ADDRESS_CLASH,
+                span,
+                f"{cloudlet.address!r} is no address for {cloudlet.name!r}",
+                "write a plain IP address without a mask",
+            )
+            continue
+        if address in seen:
+            yield Diagnostic(
+                rules.ADDRESS_CLASH,
+                span,
+                f"{cloudlet.name!r} and {seen[address].name!r} have the same address {cloudlet.address}",
+                "an address goes with one cloudlet from gateway to gateway",
+                ((edge.place(seen[address].name, "address"), "the first one"),),
+            )
+        seen.setdefault(address, cloudlet)
+
+
+def _address(text: str) -> str | None:
+    import ipaddress
+
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return None
+
+
+def readiness(edge: Edge) -> Iterator[Diagnostic]:
+    """An HTTP path can only be asked for on a port."""
+    for cloudlet in edge.site.cloudlets.values():
+        if cloudlet.ready.http is not None and not cloudlet.ports and cloudlet.ready.port is None:
+            yield Diagnostic(
+                rules.READY_WITHOUT_PORT,
+                edge.place(cloudlet.name, "ready", "http"),
+                f"cannot ask {cloudlet.name!r} for {cloudlet.ready.http}: it has no ports",
+                "add the port at which it serves to ports",
+            )
+
+
+def capacity(edge: Edge) -> Iterator[Diagnostic]:
+    """The cloudlets that start at a gateway fit there, and so do those that may come."""
+    for gateway in edge.site.gateways.values():
+        if gateway.capacity is None:
+            continue
+        shared = [c for c in edge.site.cloudlets.values() if c.instances == "shared"]
+        starting = [c.name for c in shared if c.host == gateway.name]
+        coming = [c.name for c in shared if gateway in edge.site.reach(c)]
+        span = edge.place(gateway.name, "capacity")
+        if len(starting) > gateway.capacity:
+            yield Diagnostic(
+                rules.OVER_CAPACITY,
+                span,
+                f"{gateway.name!r} takes {gateway.capacity} cloudlets, and {len(starting)} start there: "
+                f"{listed(starting)}",
+                "let some of them start elsewhere",
+            )
+        elif len(coming) > gateway.capacity:
+            yield Diagnostic(
+                rules.TIGHT_CAPACITY,
+                span,
+                f"{gateway.name!r} takes {gateway.capacity} cloudlets, and {len(coming)} may be there at once: "
+                f"{listed(coming)}",
+                "a move to a full gateway waits until another cloudlet has left",
+            )
+
+
+def parameters(edge: Edge) -> Iterator[Diagnostic]:
+    """`<cloudlet>_at` is the driver's."""
+    for name in edge.site.cloudlets:
+        for suffix in ("_at", "_server"):
+            taken = edge.topology.inputs.get(f"{name}{suffix}")
+            if taken is not None:
+                yield Diagnostic(
+                    rules.RESERVED_INPUT,
+                    taken.origin,
+                    f"{taken.name!r} cannot be an input: the driver says with it where {name!r} is",
+                    "give the input another name",
+                )

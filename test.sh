@@ -30,7 +30,7 @@ tests() {
     fi
     grep -E '^=*.*[0-9]+ (passed|failed|skipped|error)' "$log" | tail -n 1 >>"$counts" || true
     while IFS= read -r line; do
-        left_out+=("$name: ${line#SKIPPED }")
+        left_out+=("$name: ${line#SKIPPED \[*\] }")
     done < <(grep '^SKIPPED ' "$log" || true)
     rm -f "$log"
 }
@@ -61,17 +61,17 @@ for version in 3.11 3.12 3.13; do
         continue
     fi
     if other=$(find_python "$version"); then
-        make_venv ".venv-$version" "$other" dev
+        make_venv ".venv-$version" "$other" dev,second-opinion
         tests "tests on Python $version" ".venv-$version/bin/pytest" -q -m "not real"
     else
         left_out+=("tests on Python $version: there is no Python $version with venv on this machine")
     fi
 done
 
-if [ -n "${MDW_CORPUS:-}" ]; then
-    step "conformance" "$bin/python" -m tests.conformance --corpus "$MDW_CORPUS"
+if [ -n "${MEGHDWAR_CORPUS:-}" ]; then
+    step "conformance" "$bin/python" -m tests.conformance --corpus "$MEGHDWAR_CORPUS"
 else
-    left_out+=("conformance: MDW_CORPUS does not name a folder with the corpus")
+    left_out+=("conformance: MEGHDWAR_CORPUS does not name a folder with the corpus")
 fi
 
 say "in all"

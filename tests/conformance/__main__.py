@@ -1,5 +1,7 @@
 """How we stand before real descriptors: `python -m tests.conformance --corpus PATH [--write] [--only NAME]`.
 
+The environment's MEGHDWAR_CORPUS does as well as --corpus.
+
 PATH is a folder of descriptors from public projects, which is no part of this repository:
     oasis-2.0/verdicts.tsv   labelled tests of the TOSCA 2.0 language: path, valid or invalid
     simple/templates.txt     service templates; simple-labels.tsv beside this file says which of them are right
@@ -10,6 +12,7 @@ The status is 1 when an input crashed the compiler or took it more than its time
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections import Counter
@@ -207,7 +210,10 @@ def read_labels() -> Iterator[tuple[str, str, str]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--corpus", required=True, type=Path, help="the folder with the descriptors")
+    given = os.environ.get("MEGHDWAR_CORPUS")
+    parser.add_argument(
+        "--corpus", required=not given, default=given, type=Path, help="the folder with the descriptors"
+    )
     parser.add_argument("--only", choices=COLLECTIONS, help="one of the collections")
     parser.add_argument("--write", action="store_true", help="put the table into bench/RESULTS.md")
     options = parser.parse_args()

@@ -1,7 +1,7 @@
 """The judges' own virtual environments: made when missing, kept for the next run.
 
 `python -m tests.oracle.venvs` makes all of them and says what it could not make and why.
-`MDW_CACHE` names another place than .cache/ for them, so that several checkouts can share one.
+`MEGHDWAR_CACHE` names another place than .cache/ for them, so that several checkouts can share one.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class CannotMakeError(Exception):
 
 
 def cache() -> Path:
-    return Path(os.environ.get("MDW_CACHE") or ROOT / ".cache")
+    return Path(os.environ.get("MEGHDWAR_CACHE") or ROOT / ".cache")
 
 
 def find_python(version: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from meghdwar.compiler import constraints, operations, rules, values
+from meghdwar.compiler import constraints, functions, operations, rules, validation, values
 from meghdwar.compiler.documents import TYPE_KINDS, Document, Files, RawType, Scope
 from meghdwar.compiler.service import Here
 from meghdwar.compiler.source import Node
@@ -130,9 +130,7 @@ def schema(item: Schema, above: Schema | None, here: Here, what: str, depth: int
             part, above.entry if above and key == "entry_schema" else None, here, f"the {key} of {what}", depth + 1
         )
     yield from clauses(node.get("constraints"), lambda operand: values.datum(operand, item), item.base)
-    validation = node.get("validation")
-    if validation is not None:
-        yield from values.free(validation, here)
+    yield from _validation(node, here)
     for key in ("default", "value"):
         given = node.get(key)
         if given is not None and item.base:
@@ -192,6 +190,24 @@ def clauses(node: Node | None, convert: Callable[[Node], object], base: str) -> 
                     f"cannot limit a {base} by {parsed.operator}",
                     f"it is for {', '.join(allowed)}",
                 )
+
+
+def _validation(node: Node, here: Here) -> Iterator[Diagnostic]:
+    """2.0: the validation clause of a definition is a call that gives true or false."""
+    clause = node.get("validation")
+    if clause is None:
+        return
+    call = functions.call(clause, here)
+    known = validation.FUNCTIONS.get(call.name) if call is not None else None
+    if call is None or (known is not None and not known.boolean):
+        what = f"${call.name}" if call is not None else f"a {clause.kind}"
+        yield Diagnostic(
+            rules.BAD_VALIDATION,
+            clause.span,
+            f"cannot validate with {what}: it does not give true or false",
+            "call a function that does, such as {$greater_than: [$value, 0]}",
+        )
+    yield from values.free(clause, here)
 
 
 # what each kind of type has besides
@@ -332,9 +348,7 @@ def _data_members(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnost
             "derive it from nothing, or leave the properties out",
         )
     yield from clauses(node.get("constraints"), lambda operand: values.datum(operand, _as_schema(type_)), base)
-    validation = node.get("validation")
-    if validation is not None:
-        yield from values.free(validation, here)
+    yield from _validation(node, here)
 
 
 def _as_schema(type_: TypeDef) -> Schema:

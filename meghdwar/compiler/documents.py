@@ -65,7 +65,7 @@ class RawType:
 class Scope:
     """The names that a document can use: its own, the imported ones, and those of its version's library."""
 
-    __slots__ = ("functions", "library", "main", "major", "names", "repositories", "short")
+    __slots__ = ("functions", "incomplete", "library", "main", "major", "names", "repositories", "short")
 
     def __init__(self, major: str, library: Scope | None = None, main: Scope | None = None) -> None:
         self.major = major
@@ -75,6 +75,7 @@ class Scope:
         self.functions: dict[str, Node] = {}
         self.repositories: dict[str, Node] = {}
         self.short: dict[str, dict[str, RawType]] = {}
+        self.incomplete = False  # an import failed
 
     def lookup(self, kind: str, name: str) -> RawType | None:
         """The type of that name: as written, or by the short or `tosca:` name of a normative one."""
@@ -336,9 +337,11 @@ class _Loader:
         prefix_node = item.get("namespace_prefix") or item.get("namespace")
         prefix = prefix_node.text if prefix_node else ""
         found = self.find(document, item, target, above)
-        if found is not None:
-            document.imports.append((found, prefix))
-            self.merge(document, found, prefix, target)
+        if found is None:
+            document.scope.incomplete = True
+            return
+        document.imports.append((found, prefix))
+        self.merge(document, found, prefix, target)
 
     def find(self, document: Document, item: Node, target: Node, above: tuple[str, ...]) -> Document | None:
         name = target.text
@@ -446,6 +449,7 @@ class _Loader:
     def merge(self, document: Document, imported: Document, prefix: str, at: Node) -> None:
         """The names of an imported document, with its prefix, in the scope of the one that imports it."""
         mine, theirs = document.scope, imported.scope
+        mine.incomplete |= theirs.incomplete
         lead = prefix + ":" if prefix else ""
         for kind, names in theirs.names.items():
             here = mine.names[kind]

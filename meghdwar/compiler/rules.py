@@ -40,7 +40,6 @@ UNKNOWN_REPOSITORY = Rule("MDW053", "unknown-repository")
 UNKNOWN_PROFILE = Rule("MDW054", "unknown-profile")
 NAME_IMPORTED_TWICE = Rule("MDW055", "name-imported-twice")
 IMPORT_MUTUAL = Rule("MDW057", "mutual-import", WARNING)
-IMPORT_OUTSIDE = Rule("MDW056", "import-outside")
 
 # 100-149 grammar
 NO_VERSION = Rule("MDW100", "no-version")
@@ -59,7 +58,6 @@ SLIPPED = Rule("MDW110", "slipped-indentation", WARNING)
 UNKNOWN_TYPE = Rule("MDW150", "unknown-type")
 TYPE_CYCLE = Rule("MDW151", "type-cycle")
 BAD_REFINEMENT = Rule("MDW152", "bad-refinement")
-NOT_DERIVED = Rule("MDW153", "type-does-not-fit")
 MISPLACED_TYPE = Rule("MDW155", "misplaced-type", WARNING)
 DEFINED_TWICE = Rule("MDW154", "defined-twice", WARNING)
 

@@ -531,4 +531,5 @@ def find(kind: str, node: Node, scope: Scope) -> tuple[TypeDef | None, Diagnosti
 def unknown(kind: str, node: Node, scope: Scope) -> Diagnostic:
     extra = (PRIMITIVES_2 if scope.major == "2" else PRIMITIVES_1) if kind == "data" else ()
     help_ = did_you_mean(node.text, [*scope.known(kind), *extra]) or "define it or import the file that does"
-    return Diagnostic(rules.UNKNOWN_TYPE, node.span, f"cannot find {kind} type {node.text!r}", help_)
+    wrong = Diagnostic(rules.UNKNOWN_TYPE, node.span, f"cannot find {kind} type {node.text!r}", help_)
+    return wrong.as_warning() if scope.incomplete else wrong  # the import that failed may have brought it

@@ -235,7 +235,12 @@ def _scalar(node: Node, schema: Schema, major: str) -> Diagnostic | None:
         return (
             None
             if units.base64(text) is not None and isinstance(value, str)
-            else _wrong(node, schema, "bytes are written in base64")
+            else Diagnostic(
+                rules.BAD_BYTES,
+                node.span,
+                f"cannot read {text[:40]!r} as bytes: they are written in base64",
+                "use letters, digits, + and /, and = to fill up to a multiple of four",
+            )
         )
     if base in ("nil", "null"):
         return _wrong(node, schema)

@@ -1,7 +1,8 @@
 """Each descriptor in tests/golden beside everything that it becomes: stacks, environment, plan, scripts, diagnostics.
 
-A case is a folder with a `service.yaml` (and whatever that imports), or a folder `csar` that is packed first. It becomes
-the files in `expected`, or with an `options.yaml` those in a folder for each name in it. `--update-golden` rewrites them.
+A case is a folder with a `service.yaml` (and whatever that imports), or a folder `csar` that is packed first.
+It becomes the files in `expected`, or with an `options.yaml` those in a folder for each name in it.
+`--update-golden` rewrites them.
 """
 
 from __future__ import annotations

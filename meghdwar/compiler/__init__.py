@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from meghdwar.model import Application
 
 NO_INPUTS: Mapping[str, object] = {}
+_STAND_IN = """#!/bin/sh
+# {path} was not there when this stack was compiled. Put the real script here.
+echo 'meghdwar: the script {path} is missing' >&2
+exit 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +198,7 @@ def _bundle(result: Result, stack: Stack, plan: Plan, location: Location) -> Bun
         explanations += [(prefix + made, span, why) for made, (span, why) in here.origins.items()]
         for file, path in here.files.items():
             content = location.read(path)
-            if content is not None:  # one that is not there was warned of
-                scripts[file] = content
+            scripts[file] = content if content is not None else _STAND_IN.format(path=path).encode()
         for file, inner in here.nested.items():
             templates[file] = hot.emit(inner.data())
             waiting.append((f"{file}: ", inner))

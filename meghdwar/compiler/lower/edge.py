@@ -263,7 +263,11 @@ def _scaling(given: Mapping[str, Value]) -> Mapping[str, Value]:
     adjustment = {"type": "CHANGE_IN_CAPACITY", "number": 1, **_map(given.get("adjustment"))}
     return {
         "event": given.get("event"),
-        "adjustment": {**adjustment, "cooldown": _whole(adjustment.get("cooldown"))},
+        "adjustment": {
+            **adjustment,
+            "number": _whole(adjustment.get("number")),  # Senlin refuses 1.0 when it comes to act on it
+            "cooldown": _whole(adjustment.get("cooldown")),
+        },
     }
 
 

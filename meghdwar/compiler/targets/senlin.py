@@ -22,8 +22,10 @@ from meghdwar.diagnostics import Diagnostic, Span
 from meghdwar.model import Application, Cloudlet, Cluster, ClusterPolicy, Gateway, Receiver, Volume
 
 VERSION = "2018-08-31"
-NOVA_ONLY = frozenset({"name", "user_data_format", "user_data_update_policy"})
-"""What OS::Nova::Server has and a profile does not: the server of a node takes the node's name."""
+NOVA_ONLY = frozenset({"user_data_format", "user_data_update_policy"})
+"""What OS::Nova::Server has and a profile does not."""
+NAMED_ONLY = frozenset({"name", "availability_zone"})
+"""What is said of a gateway by name and not of one that a growing cluster adds."""
 
 
 def make(application: Application, heat: str) -> tuple[Stack, Plan, list[Diagnostic]]:
@@ -168,8 +170,29 @@ def add_gateway(edge: Edge, gateway: Gateway, build: Build) -> Iterable[Diagnost
 
 def server_profile(edge: Edge, gateway: Gateway, build: Build) -> Data:
     """The specification of os.nova.server."""
-    spec = edges.server_properties(edge, gateway, build)
-    return {key: spec[key] for key in sorted(spec.keys() - NOVA_ONLY) if spec[key] is not None}
+    return _server(edge, gateway, build, NOVA_ONLY)
+
+
+def _server(edge: Edge, gateway: Gateway, build: Build, without: frozenset[str]) -> dict[str, Data]:
+    found = edges.server_properties(edge, gateway, build)
+    if without >= NAMED_ONLY:
+        found["metadata"] = {key: build.value(value) for key, value in gateway.metadata.items()} or None
+    return {key: found[key] for key in sorted(found.keys() - without) if found[key] is not None}
+
+
+def added_profile(edge: Edge, cluster: Cluster, pattern: Gateway, build: Build) -> str:
+    """The profile of members that a growing cluster adds: made like one of its gateways, without its name and zone,
+    so that nobody takes them for that gateway."""
+    kind = profile_type(edge, cluster)
+    given = _server(edge, pattern, build, NOVA_ONLY | NAMED_ONLY)
+    spec: Data = given if kind == specs.SERVER else _stack_spec(build, "added", given, built_template(given))
+    return build.stack.resource(
+        build.part(cluster.name, "profile"),
+        "OS::Senlin::Profile",
+        {"type": kind, "properties": spec},
+        cluster.origin,
+        f"how a member is made that {cluster.name} adds: like {pattern.name}",
+    )
 
 
 def reference(edge: Edge, gateway: Gateway, build: Build) -> Data:
@@ -201,12 +224,15 @@ def stack_profile(edge: Edge, gateway: Gateway, build: Build) -> Data:
         given: dict[str, Data] = {"endpoint": build.value(gateway.endpoint)}
         template = standing_template()
     else:
-        server = edges.server_properties(edge, gateway, build)
-        given = {key: server[key] for key in server if server[key] is not None and key not in NOVA_ONLY - {"name"}}
+        given = _server(edge, gateway, build, NOVA_ONLY)
         template = built_template(given)
+    return _stack_spec(build, "standing" if gateway.stands else "built", given, template)
+
+
+def _stack_spec(build: Build, kind: str, given: Mapping[str, Data], template: dict[str, Data]) -> Data:
     return {
-        "template": _template_parameter(build, "standing" if gateway.stands else "built", template),
-        "parameters": given,
+        "template": _template_parameter(build, kind, template),
+        "parameters": dict(given),
         "disable_rollback": True,
     }
 
@@ -216,12 +242,15 @@ def _template_parameter(build: Build, kind: str, template: dict[str, Data]) -> D
     number = 1
     while True:
         name = f"{kind}_gateway_template" + (f"_{number}" if number > 1 else "")
-        description = f"The stack of a gateway that {'stands already' if kind == 'standing' else 'is built'}."
+        description = f"The stack of a gateway that {WORDS[kind]}."
         reader = build.parameter(name, "json", default=template, description=description)
         found = reader["get_param"] if isinstance(reader, dict) else None
         if isinstance(found, str) and build.stack.parameters[found].get("default") == template:
             return reader
         number += 1
+
+
+WORDS = {"standing": "stands already", "built": "is built", "added": "a growing cluster adds"}
 
 
 def standing_template() -> dict[str, Data]:
@@ -270,12 +299,13 @@ def add_cluster(edge: Edge, cluster: Cluster, build: Build) -> Iterable[Diagnost
         for policy in edge.site.policies.get(cluster.name, ()):
             policies.append({"policy": {"get_resource": build.names[policy.name]}, "enabled": policy.enabled})
     profiles = [edge.made[gateway.name]["profile"] for gateway in members]
+    profile = profiles[0] if pattern.stands else added_profile(edge, cluster, pattern, build)
     name = build.stack.resource(
         build.names[cluster.name],
         "OS::Senlin::Cluster",
         {
             "name": cluster.name,
-            "profile": {"get_resource": edge.made[pattern.name]["profile"]},
+            "profile": {"get_resource": profile},
             "desired_capacity": 0,
             "min_size": 0,
             "max_size": cluster.maximum,
@@ -285,7 +315,7 @@ def add_cluster(edge: Edge, cluster: Cluster, build: Build) -> Iterable[Diagnost
         },
         cluster.origin,
         f"the gateways of {edge.application.name}; members that are added are made like {pattern.name}",
-        depends_on=[profile for profile in profiles if profile != edge.made[pattern.name]["profile"]],
+        depends_on=[each for each in profiles if each != profile],
     )
     edge.became(cluster.name, cluster=name)
     if cluster.minimum > 0:

@@ -11,7 +11,18 @@ import yaml
 from meghdwar.bundle import Plan
 from meghdwar.compiler.targets import cloud_init, hot, target
 from meghdwar.compiler.targets.releases import RELEASES
-from meghdwar.model import Application, Attribute, Cluster, Input, Network, Output, Parameter, Receiver, Volume
+from meghdwar.model import (
+    Application,
+    Attribute,
+    Cloudlet,
+    Cluster,
+    Input,
+    Network,
+    Output,
+    Parameter,
+    Receiver,
+    Volume,
+)
 from tests.compiler.applications import HERE, application, arena, everything, gateway, many, policy, standing
 
 
@@ -289,6 +300,14 @@ def test_gateways_share_what_they_do_at_their_first_start(number: int) -> None:
     assert text.count("#cloud-config") == 1
     assert len(text) < 524288
     assert len(stack.resources) == 2 * number + 6
+
+
+def test_many_cloudlets_do_not_fill_the_template_with_names() -> None:
+    hosts = tuple(gateway(f"edge_{i:03}", i) for i in range(300))
+    cloudlets = [Cloudlet(f"c{i}", "container", "i", HERE, host="edge_000", cluster="edges") for i in range(100)]
+    data, _plan, _codes = made(application(*hosts, *cloudlets, Cluster("edges", tuple(g.name for g in hosts), HERE)))
+    assert "constraints" not in data["parameters"]["c0_at"]
+    assert len(yaml.safe_dump(data)) < 524288
 
 
 @pytest.mark.parametrize("target_", ["senlin", "static"])

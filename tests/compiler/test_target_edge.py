@@ -233,6 +233,17 @@ def test_static_has_a_server_for_each_gateway() -> None:
         "edges_servers": "OS::Heat::Value",
     }
     assert data["resources"]["edges_servers"]["properties"]["value"]["edge_a"] == {"get_resource": "edge_a"}
+    assert data["resources"]["edge_a"]["properties"] == {
+        "name": "edge_a",
+        "flavor": {"get_param": "flavor"},
+        "image": "edge-lxd",
+        "availability_zone": "edge-1",
+        "networks": [{"network": "edge-net"}],
+        "user_data_format": "RAW",
+        "user_data": {"get_attr": ["lxd_gateway", "config"]},
+        "user_data_update_policy": "IGNORE",  # a gateway in use is not made anew when this compiler learns something
+        "metadata": {"meghdwar_gateway": "edge_a"},
+    }
     assert [step.act for step in plan.complete] == ["give-certificate"]
 
 

@@ -220,6 +220,18 @@ def test_attributes_of_gateways() -> None:
     assert data["outputs"]["edge_b_address"]["value"] == {"get_attr": ["edge_b", "first_address"]}
 
 
+def test_senlin_gets_names_that_it_takes() -> None:
+    hosts = (gateway("erste Kante"), gateway("2ème", 2))
+    data, plan, _codes = made(arena(policy("health", "heil!"), gateways=hosts))
+    assert not [d for d in data["resources"] if "name" not in data["resources"][d]["properties"] and "!" in d]
+    named = {name: body["properties"].get("name") for name, body in data["resources"].items()}
+    assert (named["erste Kante"], named["2ème"], named["heil!"]) == ("erste_Kante", "n2_me", "heil_")
+    assert (named["erste Kante_profile"], named["edges"]) == ("erste_Kante_profile", "edges")
+    assert made(arena(gateways=hosts), "static")[0]["resources"]["2ème"]["properties"]["name"] == "2ème"
+    _data, plan, _codes = made(arena(gateways=hosts), heat="zed")
+    assert [s.arguments["name"] for s in plan.complete if s.act == "create-node"] == ["erste_Kante", "n2_me"]
+
+
 # static
 def test_static_has_a_server_for_each_gateway() -> None:
     data, plan, codes = made(arena(policy("health")), "static", "2026.2")

@@ -12,8 +12,8 @@ from meghdwar.bundle import Plan
 from meghdwar.compiler import rules
 from meghdwar.compiler.targets import edge as edges
 from meghdwar.compiler.targets import senlin_kinds as kinds
+from meghdwar.compiler.targets import senlin_names, static
 from meghdwar.compiler.targets import senlin_specs as specs
-from meghdwar.compiler.targets import static
 from meghdwar.compiler.targets.build import Build, Row, Rows, build
 from meghdwar.compiler.targets.edge import Edge
 from meghdwar.compiler.targets.heat import SENLIN_ROWS as STANDARD
@@ -33,6 +33,7 @@ def make(application: Application, heat: str) -> tuple[Stack, Plan, list[Diagnos
     edge = Edge.of(application, "senlin", release, knows_servers=release.node)
     problems = [*_without_senlin(edge), *check(edge)]
     stack, diagnostics = build(application, {**STANDARD, **rows(edge)}, heat)
+    senlin_names.settle(stack)
     return stack, edge.plan(), [*problems, *diagnostics]
 
 
@@ -149,6 +150,7 @@ def add_gateway(edge: Edge, gateway: Gateway, build: Build) -> Iterable[Diagnost
             profile,
             f"{edge.release.title} loses the nodes that it makes",
             gateway=gateway.name,
+            name=senlin_names.fit(gateway.name),
             cluster=build.names[cluster.name],
         )
         return ()

@@ -106,7 +106,7 @@ class Bundle:
         from shlex import quote
 
         files = ["-t", quote(self.template), "-e", quote(self.environment)]
-        return " ".join(["openstack", "stack", "create", *files, "--wait", quote(stack or self.name)])
+        return " ".join(["openstack", "stack", "create", *files, "--wait", quote(stack or _stack_name(self.name))])
 
     def advice(self) -> list[str]:
         """What to add to the command, and why: one sentence each."""
@@ -115,6 +115,14 @@ class Bundle:
             for step in self.plan.complete
             if step.when == "create"
         ]
+
+
+def _stack_name(name: str) -> str:
+    """The name as Heat takes it for a stack: letters, digits and ._-, a letter first."""
+    import re
+
+    fit = re.sub(r"[^A-Za-z0-9._-]", "-", name)
+    return fit if re.match(r"[A-Za-z]", fit) else f"s{fit}"
 
 
 def make(

@@ -147,7 +147,8 @@ def test_a_plan_cannot_name_files_elsewhere(name: str, tmp_path: Path) -> None:
 def test_the_command_and_what_to_add_to_it() -> None:
     made = packed(arena())
     assert made.command() == "openstack stack create -t arena.hot.yaml -e arena.env.yaml --wait arena"
-    assert made.command("my stack").endswith("--wait 'my stack'")
+    assert made.command("other").endswith("--wait other")
+    assert replace(made, name="2 arenas").command().endswith("--wait s2-arenas")
     (advice,) = made.advice()
     assert advice.startswith("add --parameter-file driver_certificate=FILE: ")
 

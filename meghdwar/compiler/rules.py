@@ -144,6 +144,8 @@ NOT_BUILT = Rule("MDW428", "counts-for-nothing", WARNING)
 NO_NETWORK = Rule("MDW429", "gateway-without-network", WARNING)
 SIZE_IS_ITS_GATEWAYS = Rule("MDW430", "cluster-size-is-its-gateways", WARNING)
 NAME_TAKEN = Rule("MDW431", "name-taken")
+TRIGGER_LEFT_OUT = Rule("MDW432", "trigger-left-out", WARNING)
+OPERATION_LEFT_OUT = Rule("MDW433", "operation-left-out", WARNING)
 
 # 450-499 standard nodes
 UNMAPPED = Rule("MDW450", "unmapped-type")

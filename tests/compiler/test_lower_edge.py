@@ -283,6 +283,33 @@ WRONG = {
         "MDW423", descriptor(policies={"m": policy("Mobility", "arena", trigger="nearer-site")}),
     ),
     "a cluster with the name of a cloudlet": ("MDW431", descriptor(groups={"edges": None, "arena": cluster("a", "b")})),
+    "a trigger that nothing watches": (
+        "MDW432", descriptor(
+            {"a": built("a"), "b": built("b")},
+            policies={"grow": policy("Scaling", "edges", event="CLUSTER_SCALE_OUT") | {"triggers": {"busy": {"event": "cpu", "action": [{"inline": "x"}]}}}},
+        ),
+    ),
+    "an operation that nothing runs": (
+        "MDW433", descriptor({"arena": cloudlet() | {"interfaces": {"Standard": {"operations": {"start": "start.sh"}}}}}),
+    ),
+    "a machine that nobody can reach": (
+        "MDW429", descriptor({"b": {"type": "meghdwar.nodes.EdgeGateway", "properties": {"hypervisor": "lxd", "serves": ["x"], "flavor": "f", "image": "i"}}}),
+    ),
+    "an input that is the driver's": ("MDW426", descriptor(inputs={"arena_server": {"type": "string", "default": ""}})),
+    "a cloudlet in no cluster": ("MDW401", descriptor(groups={"edges": None}, policies={"m": policy("Mobility", "arena")})),
+    "two policies for one cloudlet": (
+        "MDW410", descriptor(policies={"m": policy("Mobility", "arena"), "n": policy("Mobility", "arena")}),
+    ),
+    "a cluster of one": ("MDW419", descriptor({"b": None}, {"edges": cluster("a")}, {"m": policy("Mobility", "arena")})),
+    "nothing to move": ("MDW420", descriptor(policies={"m": policy("Mobility")})),
+    "a policy about no cluster": ("MDW421", descriptor(policies={"heal": policy("Health")})),
+    "a shrinking that may take the state": (
+        "MDW422", descriptor(
+            {"a": built("a"), "b": built("b"), "arena": cloudlet(state={"s": "/d"}), "s": VOLUME},
+            {"edges": cluster("a", "b", min_size=1)},
+            {"shrink": policy("Scaling", "edges", event="CLUSTER_SCALE_IN")},
+        ),
+    ),
     "a certificate before there is one": (
         "MDW428", descriptor({"a": built("a", certificate="ab" * 32), "b": built("b")}),
     ),
@@ -389,3 +416,18 @@ topology_template:
         ("MDW503", 27),
         ("MDW504", 28),
     }
+
+
+def test_a_number_of_gateways_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "service.yaml"
+    path.write_text("""\
+tosca_definitions_version: tosca_2_0
+imports: [meghdwar.yaml]
+service_template:
+  node_templates:
+    a:
+      type: meghdwar.nodes.EdgeGateway
+      count: 2
+      properties: {hypervisor: lxd, endpoint: "https://a:8443"}
+""")
+    assert [d.rule.code for d in compile_file(str(path)).diagnostics] == ["MDW461"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from meghdwar.compiler.targets import senlin_kinds as kinds
 from meghdwar.compiler.targets import senlin_specs as specs
 from meghdwar.diagnostics import Span
 from meghdwar.model import Join, Parameter
@@ -47,23 +48,23 @@ def cluster(profile: str, *policies: specs.Bound) -> list[tuple[str, str]]:
     return [(d.rule.code, d.span.file) for d in specs.check_cluster("edges", profile, policies)]
 
 
-@pytest.mark.parametrize("kind", [name for name, kind in specs.KINDS.items() if kind.is_policy])
+@pytest.mark.parametrize("kind", [name for name, kind in kinds.KINDS.items() if kind.is_policy])
 def test_a_policy_binds_to_the_profiles_that_it_names(kind: str) -> None:
-    only_servers = specs.KINDS[kind].profiles == (specs.SERVER,)
-    assert cluster(specs.SERVER, bound("p", kind)) == []
-    assert cluster(specs.STACK, bound("p", kind)) == ([("MDW507", "p")] if only_servers else [])
+    only_servers = kinds.KINDS[kind].profiles == (kinds.SERVER,)
+    assert cluster(kinds.SERVER, bound("p", kind)) == []
+    assert cluster(kinds.STACK, bound("p", kind)) == ([("MDW507", "p")] if only_servers else [])
 
 
 def test_one_policy_of_a_type_but_any_number_for_scaling() -> None:
     two = [bound("a", "senlin.policy.deletion-1.0"), bound("b", "senlin.policy.deletion-1.1")]
-    assert cluster(specs.SERVER, *two) == [("MDW508", "b")]
+    assert cluster(kinds.SERVER, *two) == [("MDW508", "b")]
     grow, shrink = ({"event": f"CLUSTER_SCALE_{way}"} for way in ("OUT", "IN"))
-    assert cluster(specs.SERVER, bound("a", SCALING, grow), bound("b", SCALING, shrink)) == []
-    assert cluster(specs.SERVER, bound("a", SCALING, grow), bound("b", SCALING, grow)) == [("MDW509", "b")]
+    assert cluster(kinds.SERVER, bound("a", SCALING, grow), bound("b", SCALING, shrink)) == []
+    assert cluster(kinds.SERVER, bound("a", SCALING, grow), bound("b", SCALING, grow)) == [("MDW509", "b")]
 
 
 @pytest.mark.parametrize("action", ["REBOOT", "REBUILD"])
 def test_a_stack_can_only_be_recreated(action: str) -> None:
     spec: dict[str, object] = {**health(), "recovery": {"actions": [{"name": action}]}}
-    assert cluster(specs.STACK, bound("heal", HEALTH, spec)) == [("MDW510", "recovery/actions/0")]
-    assert cluster(specs.SERVER, bound("heal", HEALTH, spec)) == []
+    assert cluster(kinds.STACK, bound("heal", HEALTH, spec)) == [("MDW510", "recovery/actions/0")]
+    assert cluster(kinds.SERVER, bound("heal", HEALTH, spec)) == []

@@ -70,6 +70,7 @@ def gateway(template: Template, scope: Scope) -> Iterator[Item]:
         metadata=template.metadata,
     )
     yield from read.problems
+    yield from _left_out(template)
 
 
 def cloudlet(template: Template, scope: Scope) -> Iterator[Item]:
@@ -112,6 +113,7 @@ def cloudlet(template: Template, scope: Scope) -> Iterator[Item]:
         metadata=template.metadata,
     )
     yield from read.problems
+    yield from _left_out(template)
 
 
 def _kind(template: Template, scope: Scope, host: str | None) -> str:
@@ -137,6 +139,7 @@ def _ready(value: Value) -> Ready:
 
 def volume(template: Template, _scope: Scope) -> Iterator[Item]:
     properties = template.properties
+    yield from _left_out(template)
     yield Volume(template.name, _whole(properties.get("size")), template.origin, properties.get("volume_type"))
 
 
@@ -144,6 +147,30 @@ def state_files(template: Template, scope: Scope) -> Iterator[Item]:
     read = _Reader(template, scope)
     yield StateFiles(template.name, read.texts("paths"), template.origin, read.integer("size_max"))
     yield from read.problems
+    yield from _left_out(template)
+
+
+def _left_out(template: Template) -> Iterator[Item]:
+    """What a descriptor may say of any node, and nobody does it for the edge."""
+    for operations in template.interfaces.values():
+        for name, operation in operations.items():
+            if operation.primary is not None:
+                yield Diagnostic(
+                    rules.OPERATION_LEFT_OUT,
+                    operation.origin,
+                    f"the operation {name!r} of {template.name!r} is left out: nothing runs it",
+                    "put it into the image, or into the command of the cloudlet",
+                )
+
+
+def _triggers_left_out(policy: Policy, way_out: str) -> Iterator[Item]:
+    for trigger in policy.triggers.values():
+        yield Diagnostic(
+            rules.TRIGGER_LEFT_OUT,
+            trigger.origin,
+            f"the trigger {trigger.name!r} of {policy.name!r} is left out: nothing watches for it",
+            way_out,
+        )
 
 
 # groups
@@ -185,6 +212,7 @@ def mobility(policy: Policy, scope: Scope) -> Iterator[Item]:
         max_downtime_s=_float(read.known("max_downtime", None)),
     )
     yield from read.problems
+    yield from _triggers_left_out(policy, "its property trigger says what makes a cloudlet move")
 
 
 def cluster_policy(policy: Policy, scope: Scope) -> Iterator[Item]:
@@ -192,6 +220,7 @@ def cluster_policy(policy: Policy, scope: Scope) -> Iterator[Item]:
     name = next(a for a in policy.type.ancestors if a in _SPECIFICATIONS)
     kind, version, specify, places = _SPECIFICATIONS[name]
     settings = _without_none(specify(policy.properties))
+    yield from _triggers_left_out(policy, "let whatever measures it call the webhook of a scaling policy")
     for target in _clusters(policy, scope):
         label = policy.name if len(policy.targets) == 1 else f"{policy.name}_{target}"
         yield ClusterPolicy(
@@ -252,6 +281,7 @@ def edge_scaling(policy: Policy, scope: Scope) -> Iterator[Item]:
                 "leave default_instances out",
             )
     yield from read.problems
+    yield from _triggers_left_out(policy, "let whatever measures it call one of its webhooks")
 
 
 def _clusters(policy: Policy, scope: Scope) -> Iterator[str]:

@@ -41,4 +41,8 @@ def plain(application: Application, heat: str, name: str) -> tuple[Stack, Plan, 
     from meghdwar.compiler.targets.heat import ROWS, SENLIN_ROWS
 
     stack, diagnostics = build(application, SENLIN_ROWS if name == "senlin" else ROWS, heat)
+    if name == "senlin":
+        from meghdwar.compiler.targets.senlin_names import settle
+
+        settle(stack)
     return stack, Plan(application.name, name, heat), diagnostics

@@ -24,6 +24,8 @@ from meghdwar.model import (
     Volume,
 )
 
+NAMES_MAX = 5000  # of gateways in the parameters of cloudlets; more would fill the template with them
+
 # A policy has to be bound before the nodes come that it should place or watch; a lower limit only after them.
 ORDER = (
     "give-certificate", "bind-policy", "create-node", "make-volume", "set-limits", "set-parameter", "delete-policy",
@@ -46,17 +48,21 @@ class Edge:
     parameters: Mapping[str, str]  # of cloudlets: <cloudlet>_at -> the name of the parameter
     made: dict[str, dict[str, str]] = field(default_factory=dict)
     complete: list[Step] = field(default_factory=list)
+    names_gateways: bool = True  # each parameter lists the gateways that it may name
     starts: dict[str, str] = field(default_factory=dict)  # hypervisor -> what its gateways do at their first start
 
     @classmethod
     def of(cls, application: Application, target: str, release: Release, knows_servers: bool) -> Edge:
+        site = Site.of(application.elements)
+        names = sum(len(site.reach(cloudlet)) for cloudlet in site.cloudlets.values())
         return cls(
             application,
             target,
             release,
             knows_servers,
-            Site.of(application.elements),
+            site,
             _parameters(application),
+            names_gateways=names <= NAMES_MAX,
         )
 
     def became(self, name: str, **parts: str) -> None:
@@ -189,7 +195,7 @@ def add_cloudlet(edge: Edge, cloudlet: Cloudlet, build: Build) -> Iterable[Diagn
             "string",
             default=cloudlet.host or "",
             description=f"The gateway where {cloudlet.name} is. The driver's.",
-            constraints=[{"allowed_values": [*reach]}] if reach else None,
+            constraints=[{"allowed_values": [*reach]}] if reach and edge.names_gateways else None,
         )
     for mount in edge.site.volumes_of(cloudlet):
         _attach(edge, cloudlet, mount.state, build)

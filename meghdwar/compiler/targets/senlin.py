@@ -11,8 +11,9 @@ from functools import partial
 from meghdwar.bundle import Plan
 from meghdwar.compiler import rules
 from meghdwar.compiler.targets import edge as edges
+from meghdwar.compiler.targets import senlin_kinds as kinds
+from meghdwar.compiler.targets import senlin_names, static
 from meghdwar.compiler.targets import senlin_specs as specs
-from meghdwar.compiler.targets import static
 from meghdwar.compiler.targets.build import Build, Row, Rows, build
 from meghdwar.compiler.targets.edge import Edge
 from meghdwar.compiler.targets.heat import SENLIN_ROWS as STANDARD
@@ -34,6 +35,7 @@ def make(application: Application, heat: str) -> tuple[Stack, Plan, list[Diagnos
     edge = Edge.of(application, "senlin", release, knows_servers=release.node)
     problems = [*_without_senlin(edge), *check(edge)]
     stack, diagnostics = build(application, {**STANDARD, **rows(edge)}, heat)
+    senlin_names.settle(stack)
     return stack, edge.plan(), [*problems, *diagnostics]
 
 
@@ -62,7 +64,7 @@ def _without_senlin(edge: Edge) -> Iterator[Diagnostic]:
 
 def profile_type(edge: Edge, cluster: Cluster) -> str:
     """Senlin wants one type of profile in a cluster: servers, or stacks when a gateway stands already."""
-    return specs.SERVER if edge.site.is_built(cluster) else specs.STACK
+    return kinds.SERVER if edge.site.is_built(cluster) else kinds.STACK
 
 
 def type_of(policy: ClusterPolicy) -> str:
@@ -77,12 +79,12 @@ def check(edge: Edge) -> Iterator[Diagnostic]:
         for policy in bound:
             yield from specs.check(policy.kind_version, policy.spec, policy.place)
         yield from specs.check_cluster(name, profile_type(edge, cluster), bound)
-        if max(cluster.maximum, len(cluster.gateways)) > specs.NODES_MAX:
+        if max(cluster.maximum, len(cluster.gateways)) > kinds.NODES_MAX:
             yield Diagnostic(
                 rules.TOO_MANY_NODES,
                 cluster.origin,
                 f"{name!r} may have {max(cluster.maximum, len(cluster.gateways))} nodes; a stock Senlin takes "
-                f"{specs.NODES_MAX}",
+                f"{kinds.NODES_MAX}",
                 "make several clusters, or have max_nodes_per_cluster raised in senlin.conf",
             )
         for policy_ in policies:
@@ -134,7 +136,7 @@ def add_gateway(edge: Edge, gateway: Gateway, build: Build) -> Iterable[Diagnost
         return static.add_gateway(edge, gateway, build)
     stack, name = build.stack, build.names[gateway.name]
     kind = profile_type(edge, cluster)
-    spec = server_profile(edge, gateway, build) if kind == specs.SERVER else stack_profile(edge, gateway, build)
+    spec = server_profile(edge, gateway, build) if kind == kinds.SERVER else stack_profile(edge, gateway, build)
     profile = stack.resource(
         build.part(gateway.name, "profile"),
         "OS::Senlin::Profile",
@@ -150,6 +152,7 @@ def add_gateway(edge: Edge, gateway: Gateway, build: Build) -> Iterable[Diagnost
             profile,
             f"{edge.release.title} loses the nodes that it makes",
             gateway=gateway.name,
+            name=senlin_names.fit(gateway.name),
             cluster=build.names[cluster.name],
         )
         return ()

@@ -101,12 +101,18 @@ def readiness(edge: Edge) -> Iterator[Diagnostic]:
 
 def capacity(edge: Edge) -> Iterator[Diagnostic]:
     """The cloudlets that start at a gateway fit there, and so do those that may come."""
+    starts: dict[str | None, list[str]] = {}
+    comes: dict[str | None, list[str]] = {}
+    for cloudlet in edge.site.cloudlets.values():
+        if cloudlet.instances == "shared":
+            starts.setdefault(cloudlet.host, []).append(cloudlet.name)
+            comes.setdefault(cloudlet.cluster, []).append(cloudlet.name)
     for gateway in edge.site.gateways.values():
         if gateway.capacity is None:
             continue
-        shared = [c for c in edge.site.cloudlets.values() if c.instances == "shared"]
-        starting = [c.name for c in shared if c.host == gateway.name]
-        coming = [c.name for c in shared if gateway in edge.site.reach(c)]
+        cluster = edge.site.cluster_of.get(gateway.name)
+        starting = starts.get(gateway.name, [])
+        coming = starting if cluster is None else comes.get(cluster.name, [])
         span = edge.place(gateway.name, "capacity")
         if len(starting) > gateway.capacity:
             yield Diagnostic(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, isfinite
 from typing import Any, TypeAlias
 
 from meghdwar.compiler import rules
@@ -78,10 +78,13 @@ class Build:
     def known_bytes(self, value: Value) -> int | None:
         """A size in bytes; an input that counts GiB is counted out."""
         found = self.known(value)
-        if isinstance(found, bool) or not isinstance(found, int | float):
+        if isinstance(found, bool) or not isinstance(found, int | float) or not isfinite(found):
             return None
-        scale = GIB if isinstance(value, Parameter) and self.inputs[value.name].unit == "GiB" else 1
-        return ceil(found * scale)
+        return ceil(found * (GIB if self.counts_gib(value) else 1))
+
+    def counts_gib(self, value: Value) -> bool:
+        """Whether a value is an input whose number counts GiB."""
+        return isinstance(value, Parameter) and value.name in self.inputs and self.inputs[value.name].unit == "GiB"
 
     # names and references
     def part(self, name: str, part: str) -> str:
@@ -156,7 +159,7 @@ class Build:
         if data is None:
             return None
         name = hot.parameter_name(name)
-        while not self._is_free(name) or self.passed.get(name, data) != data:
+        while not self._is_free(name) or repr(self.passed.get(name, data)) != repr(data):  # a NaN is not itself
             name += "_"
         self.passed[name] = data
         return self.stack.parameter(name, type_)

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from meghdwar.compiler import rules
 from meghdwar.compiler.known import known
-from meghdwar.compiler.targets import hot
+from meghdwar.compiler.targets import circles, hot
 from meghdwar.compiler.targets.hot import Data, Stack, Values
 from meghdwar.compiler.targets.wiring import Wiring
 from meghdwar.diagnostics import Diagnostic, Rule, Span
@@ -61,6 +61,7 @@ class Build:
     _inputs: frozenset[str] = field(init=False)
     _defaults: Mapping[str, Value] = field(init=False)
     _unknown: list[Attribute] = field(default_factory=list)
+    _tied: bool = False  # something refers to what another element will know: it may go round in a circle
 
     def __post_init__(self) -> None:
         self.values = Values.of(self.inputs.values(), self._attribute_or_note)
@@ -117,6 +118,7 @@ class Build:
         """What an attribute of an element is in this stack, or None."""
         name = attribute.element
         element = self.elements.get(name)
+        self._tied = True
         if element is None and self.outer is not None:
             return self.handed("_".join(map(str, (name, *attribute.path))), self.outer.attribute(attribute))
         row = self.rows.get(type(element))
@@ -215,6 +217,8 @@ class Build:
                 resource["depends_on"] = [name for name in waits if name in present]
                 if not resource["depends_on"]:
                     del resource["depends_on"]
+        if self._tied or self._units:
+            yield from circles.check(self.stack)
 
     def unknown(self, rule: Rule, origin: Span, name: str) -> Iterator[Diagnostic]:
         for attribute in dict.fromkeys(self._unknown):

@@ -85,14 +85,15 @@ def elements_of(dice: random.Random) -> Iterator[Element]:
     for name in networks:
         yield Network(
             name, AT, label=pick(None, name, TEXT), existing=pick(None, None, "PRIVATE", "e", TEXT),
-            dhcp=pick(True, False), cidr=pick(None, "10.0.0.0/24"), network_type=pick(None, "vlan", "vxlan"), segmentation_id=pick(None, 5),
+            dhcp=pick(True, False), cidr=pick(None, "10.0.0.0/24"),
+            network_type=pick(None, "vlan", "vxlan"), segmentation_id=pick(None, 5),
         )  # fmt: skip
     servers = [f"s{i}" for i in range(dice.randint(1, 4))]
     volumes = [f"v{i}" for i in range(dice.randint(0, 4))]
     for name in volumes:
-        size: Value = pick(GIB, Parameter("gib"), 10**9)
+        sizes: tuple[Value, ...] = (GIB, Parameter("gib"), 10**9)
         metadata = pick({}, {"a": TEXT})
-        yield BlockStorage(name, AT, size, pick(None, None, "old"), image=pick(None, "i"), metadata=metadata)
+        yield BlockStorage(name, AT, pick(*sizes), pick(None, None, "old"), image=pick(None, "i"), metadata=metadata)
     ports: list[str] = []
     for name in servers:
         boot = volumes.pop() if volumes and dice.random() < 0.2 else None

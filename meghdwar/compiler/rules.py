@@ -161,6 +161,7 @@ NOT_IN_A_CLUSTER = Rule("MDW459", "not-in-a-cluster")
 NOTHING_TO_BUILD = Rule("MDW460", "nothing-to-build", WARNING)
 SECRET_IN_OUTPUT = Rule("MDW471", "secret-in-output", WARNING)
 COUNT_NOT_KEPT = Rule("MDW461", "count-not-kept")
+STACK_CIRCLE = Rule("MDW462", "stack-circle")
 NOT_OURS_TO_MAKE = Rule("MDW470", "not-ours-to-make", WARNING)
 
 # 500-549 Senlin and targets

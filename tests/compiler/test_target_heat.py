@@ -310,6 +310,18 @@ def test_what_a_cluster_cannot_do_is_an_error() -> None:
     made(server, script, scaling, rows=heat.SENLIN_ROWS, codes=["MDW459"])
 
 
+# circles
+def test_what_waits_for_itself_is_an_error() -> None:
+    one = Server("one", AT, image="i", flavor="f", user_data=Attribute("two", ("private_address",)))
+    two = Server("two", AT, image="i", flavor="f", user_data=Attribute("one", ("private_address",)))
+    made(one, two, codes=["MDW462"])
+    inside = Software("inside", "w", "a", "create", "a.sh", AT, after=("outside",))
+    outside = Software("outside", "s", "b", "create", "a.sh", AT, after=("within",))
+    within = Software("within", "w", "c", "create", "a.sh", AT)
+    servers = (Server("s", AT, image="i", flavor="f"), Server("w", AT, image="i", flavor="f"))
+    made(*servers, inside, outside, within, ServerScaling("g", ("w",), AT, 1, 2, 1), codes=["MDW462"])
+
+
 # limits
 def test_limits() -> None:
     stack = Stack("s")

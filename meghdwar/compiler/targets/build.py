@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, isfinite
 from typing import Any, TypeAlias
 
 from meghdwar.compiler import rules
 from meghdwar.compiler.known import known
-from meghdwar.compiler.targets import hot
+from meghdwar.compiler.targets import circles, hot
 from meghdwar.compiler.targets.hot import Data, Stack, Values
 from meghdwar.compiler.targets.wiring import Wiring
 from meghdwar.diagnostics import Diagnostic, Rule, Span
@@ -61,6 +61,7 @@ class Build:
     _inputs: frozenset[str] = field(init=False)
     _defaults: Mapping[str, Value] = field(init=False)
     _unknown: list[Attribute] = field(default_factory=list)
+    _tied: bool = False  # something refers to what another element will know: it may go round in a circle
 
     def __post_init__(self) -> None:
         self.values = Values.of(self.inputs.values(), self._attribute_or_note)
@@ -78,10 +79,13 @@ class Build:
     def known_bytes(self, value: Value) -> int | None:
         """A size in bytes; an input that counts GiB is counted out."""
         found = self.known(value)
-        if isinstance(found, bool) or not isinstance(found, int | float):
+        if isinstance(found, bool) or not isinstance(found, int | float) or not isfinite(found):
             return None
-        scale = GIB if isinstance(value, Parameter) and self.inputs[value.name].unit == "GiB" else 1
-        return ceil(found * scale)
+        return ceil(found * (GIB if self.counts_gib(value) else 1))
+
+    def counts_gib(self, value: Value) -> bool:
+        """Whether a value is an input whose number counts GiB."""
+        return isinstance(value, Parameter) and value.name in self.inputs and self.inputs[value.name].unit == "GiB"
 
     # names and references
     def part(self, name: str, part: str) -> str:
@@ -114,6 +118,7 @@ class Build:
         """What an attribute of an element is in this stack, or None."""
         name = attribute.element
         element = self.elements.get(name)
+        self._tied = True
         if element is None and self.outer is not None:
             return self.handed("_".join(map(str, (name, *attribute.path))), self.outer.attribute(attribute))
         row = self.rows.get(type(element))
@@ -156,7 +161,7 @@ class Build:
         if data is None:
             return None
         name = hot.parameter_name(name)
-        while not self._is_free(name) or self.passed.get(name, data) != data:
+        while not self._is_free(name) or repr(self.passed.get(name, data)) != repr(data):  # a NaN is not itself
             name += "_"
         self.passed[name] = data
         return self.stack.parameter(name, type_)
@@ -212,6 +217,8 @@ class Build:
                 resource["depends_on"] = [name for name in waits if name in present]
                 if not resource["depends_on"]:
                     del resource["depends_on"]
+        if self._tied or self._units:
+            yield from circles.check(self.stack)
 
     def unknown(self, rule: Rule, origin: Span, name: str) -> Iterator[Diagnostic]:
         for attribute in dict.fromkeys(self._unknown):

@@ -20,7 +20,6 @@ from meghdwar.model import (
     LoadBalancer,
     Network,
     ObjectStorage,
-    Parameter,
     Placement,
     Port,
     Server,
@@ -142,7 +141,7 @@ def block_storage(element: BlockStorage, build: Build) -> Iterable[Diagnostic]:
 
 def gib(size: Value, build: Build) -> Data:
     """A size in whole GiB, as Cinder counts."""
-    if isinstance(size, Parameter) and build.inputs[size.name].unit == "GiB":
+    if build.counts_gib(size):
         return build.value(size)
     known = build.known_bytes(size)
     return max(ceil(known / GIB), 1) if known is not None else build.value(size)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from math import ceil
+from math import ceil, isfinite
 from typing import TypeAlias, cast
 
 from meghdwar.diagnostics import Span
@@ -195,7 +195,7 @@ def declare(stack: Stack, inputs: Iterable[Input], names: Mapping[str, str]) -> 
 
 def _whole(value: Data, unit: str) -> Data:
     """Clouds count volumes in whole GiB."""
-    return ceil(value) if unit == "GiB" and isinstance(value, float) else value
+    return ceil(value) if unit == "GiB" and isinstance(value, float) and isfinite(value) else value
 
 
 _UNITS: Mapping[str, str] = {"s": "seconds", "Hz": "hertz", "bit/s": "bits per second"}

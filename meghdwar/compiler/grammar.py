@@ -265,7 +265,6 @@ TOSCA_2: Grammar = {
         properties=VALUES, attributes=VALUES, capabilities=VALUES, requirements=_list(ANY), interfaces=VALUES
     ),
     "workflow": SIMPLE["workflow"].but("preconditions", inputs=_map("parameter"), outputs=VALUES, precondition=ANY),
-    "repository": SIMPLE["repository"].but("credential"),
     "function": Construct("a function", {**_DOC, "signatures": _list("signature")}, ("signatures",)),
     "signature": Construct(
         "a signature", {**_DOC, "arguments": _list("schema"), "optional_arguments": _list("schema"), "variadic": BOOLEAN, "result": "schema", "implementation": "implementation"}

@@ -49,6 +49,10 @@ class Diagnostic:
     def is_error(self) -> bool:
         return self.rule.severity is Severity.ERROR
 
+    def as_error(self) -> Diagnostic:
+        """The same problem where it does stand in the way."""
+        return replace(self, rule=replace(self.rule, severity=Severity.ERROR))
+
     def as_warning(self) -> Diagnostic:
         """The same problem where it does not stand in the way."""
         if not self.is_error:

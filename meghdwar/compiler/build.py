@@ -188,7 +188,7 @@ class _Builder:
 
     def outputs(self, here: Here) -> Iterator[tuple[str, Output]]:
         for name, node in self.service.node.section("outputs").items():
-            value, description = node.get("value"), node.get("description")
+            value, description = functions.value_of(node, here), node.get("description")
             if value is not None:
                 words = " ".join(description.text.split()) if description is not None else ""
                 yield name, Output(name, self.value(value, Schema(node, here.scope), here), node.key_span, words)

@@ -17,7 +17,7 @@ from meghdwar.compiler import (
     values,
     workflows,
 )
-from meghdwar.compiler.documents import Document, Files
+from meghdwar.compiler.documents import TYPE_KINDS, Document, Files
 from meghdwar.compiler.service import Bound, Here, Service, bind
 from meghdwar.compiler.source import Node
 from meghdwar.compiler.types import Schema, TypeDef, names, resolve, unknown
@@ -57,22 +57,14 @@ def _document(document: Document) -> Iterator[Diagnostic]:
             "move the types into a file of their own and import it",
         )
     if document.major == "2":
-        for key in ("data_types", "interface_types", "policy_types", "functions"):
+        for key in (*TYPE_KINDS, "functions"):
             section = node.map.get(key)
-            if section is not None and section.is_null:
-                yield Diagnostic(
-                    rules.WRONG_SHAPE,
-                    section.key_span,
-                    f"cannot read {key} from nothing: it has to be a map",
-                    f"leave {key} out",
-                )
-            elif section is not None and section.is_map and not section.map:
+            if section is not None and section.is_map and not section.map:
                 yield Diagnostic(
                     rules.WRONG_SHAPE, section.key_span, f"cannot read {key} from an empty map", f"leave {key} out"
                 )
-        for key in ("outputs", "policies"):
-            section = template.map.get(key) if template is not None else None
-            if section is not None and section.is_null:
+        for key, section in (*node.map.items(), *(template.map.items() if template is not None else ())):
+            if section.is_null and key not in ("description", "metadata", "substitution_mappings"):
                 yield Diagnostic(
                     rules.WRONG_SHAPE, section.key_span, f"cannot read {key} from nothing", f"leave {key} out"
                 )
@@ -127,7 +119,7 @@ def _input(name: str, schema: Schema, here: Here) -> Iterator[Diagnostic]:
 
 
 def _output(name: str, node: Node, here: Here) -> Iterator[Diagnostic]:
-    value = node.get("value")
+    value = functions.value_of(node, here)
     if value is None:
         if not (node.is_map and node.get("type") is not None):
             yield Diagnostic(

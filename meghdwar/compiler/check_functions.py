@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from meghdwar.compiler import rules
+from meghdwar.compiler import paths, rules
 from meghdwar.compiler.functions import FUNCTIONS_2, MANY, REFERENCES, Call, call, is_through
 from meghdwar.compiler.service import ENTITIES, Bound, Here
 from meghdwar.compiler.source import Node
@@ -70,6 +70,19 @@ def check(found: Call, here: Here) -> Iterator[Diagnostic]:
             f"cannot join a {arguments[0].kind}: the first argument of {spelled} is a list",
             f"write {spelled}: [[first, second], separator]",
         )
+
+
+def malformed(node: Node, here: Here) -> Iterator[Diagnostic]:
+    """2.0: a call is a map with nothing beside it."""
+    if here.major == "2" and len(node.map) > 1:
+        for key, value in node.map.items():
+            if key[:1] == "$" and key[:2] != "$$":
+                yield Diagnostic(
+                    rules.BAD_ARGUMENT,
+                    value.key_span,
+                    f"cannot call {key!r} beside other keys",
+                    "a call is a map with one key; a key that only begins with '$' is written with '$$'",
+                )
 
 
 def _custom(found: Call, here: Here) -> Iterator[Diagnostic]:
@@ -199,9 +212,27 @@ def _reference(found: Call, arguments: list[Node], here: Here) -> Iterator[Diagn
             )
             return
         type_ = bound.type
+    attribute, path = found.name == "get_attribute", arguments[1:]
+    if here.major == "2" and bound is not None and paths.is_path(path):
+        yield from _at(paths.follow(bound, path), attribute, here)
+    elif type_ is not None and not type_.broken:
+        yield from _member(attribute, type_, bound, path, here)
+
+
+def _at(spot: paths.Spot, attribute: bool, here: Here) -> Iterator[Diagnostic]:
+    """What a path of 2.0 leads to has to be there."""
+    bound, step = spot.bound, spot.missing
+    type_ = bound.type if bound is not None else None
     if type_ is None or type_.broken:
         return
-    yield from _member(found.name == "get_attribute", type_, bound, arguments[1:], here)
+    if step is not None:
+        known = [*type_.capabilities, *type_.requirements]
+        help_ = did_you_mean(step.text, known) or (f"it has {', '.join(known)}" if known else "")
+        yield Diagnostic(rules.UNKNOWN_REFERENCE, step.span, f"cannot find {step.text!r} in {type_.name}", help_)
+    elif spot.capability is not None and spot.rest:
+        yield from _in_capability(attribute, type_.capabilities[spot.capability], list(spot.rest))
+    elif spot.rest:
+        yield from _member(attribute, type_, bound, list(spot.rest), here)
 
 
 def _member(attribute: bool, type_: TypeDef, bound: Bound | None, path: list[Node], here: Here) -> Iterator[Diagnostic]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from meghdwar.compiler import constraints, functions, operations, rules, validation, values
+from meghdwar.compiler import constraints, functions, operations, refinements, rules, validation, values
 from meghdwar.compiler.documents import TYPE_KINDS, Document, Files, RawType, Scope
 from meghdwar.compiler.service import Here
 from meghdwar.compiler.source import Node
@@ -73,6 +73,7 @@ def _type(raw: RawType, type_: TypeDef, files: Files) -> Iterator[Diagnostic]:
                 here,
                 f"{section[:-3] + 'y' if section == 'properties' else section[:-1]} {name!r}",
             )
+    yield from refinements.of_lists(type_, here)
     yield from MEMBERS.get(raw.kind, _nothing)(type_, here, files)
 
 
@@ -107,6 +108,15 @@ def schema(item: Schema, above: Schema | None, here: Here, what: str, depth: int
         yield unknown("data", named, here.scope)
     if above is not None and named is not None:
         yield from _refines(item, above, named, what)
+    required = node.get("required")
+    if above is not None and above.required and required is not None and not item.required and here.major == "2":
+        yield Diagnostic(
+            rules.BAD_REFINEMENT,
+            required.span,
+            f"cannot do without {what}: a parent type requires it",
+            "leave out the `required`",
+            ((above.node.key_span, "declared here"),),
+        )
     if above is not None and above.fixed is not None and node.get("value") is not None:
         yield Diagnostic(
             rules.FIXED_PROPERTY,
@@ -125,6 +135,13 @@ def schema(item: Schema, above: Schema | None, here: Here, what: str, depth: int
                 inner.key_span,
                 f"cannot give {what} an {key}: only lists and maps have one",
                 f"remove the {key}, or make it a list or a map",
+            )
+        elif key == "key_schema" and here.major == "2" and part.base not in ("string", ""):
+            yield Diagnostic(
+                rules.BAD_REFINEMENT,
+                inner.span,
+                f"cannot make the keys of {what} a {part.type_name}: the keys of a map are strings",
+                "use string or a type derived from it",
             )
         yield from schema(
             part, above.entry if above and key == "entry_schema" else None, here, f"the {key} of {what}", depth + 1
@@ -272,14 +289,16 @@ def _requirements(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnost
     above = type_.parent.requirements if type_.parent is not None else {}
     for name, node in named_items(type_.node.get("requirements")):
         if name in seen:
-            yield Diagnostic(
+            twice = Diagnostic(
                 rules.DEFINED_TWICE,
                 node.key_span,
                 f"requirement {name!r} is defined twice in one type: the last one counts",
                 "rename one",
                 ((seen[name].key_span, "first defined here"),),
             )
+            yield twice if here.major == "1" else twice.as_error()
         seen[name] = node
+        yield from refinements.of_requirement(name, type_, node, here)
         capability = node.get("capability") if node.is_map else node
         target = node.get("node")
         target_type: TypeDef | None = None
@@ -340,6 +359,13 @@ def _data_members(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnost
             inherited = (above.entry if key == "entry_schema" else above.key) if above is not None else None
             yield from schema(Schema(inner, here.scope, inherited), inherited, here, f"the {key}")
     base = type_.base
+    if here.major == "2" and node.get("derived_from") is None and not node.section("properties"):
+        yield Diagnostic(
+            rules.MISSING_KEY,
+            type_.raw.node.key_span,
+            f"cannot read data type {type_.name!r}: it has neither a parent nor properties",
+            "add `derived_from` or `properties`",
+        )
     if node.section("properties") and type_.primitive:
         yield Diagnostic(
             rules.BAD_REFINEMENT,

@@ -375,7 +375,10 @@ class _Loader:
                 )
             )
             return None
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(document.path), name))
+        if name.startswith("/") and document.major == "2":  # from the root of the folder or package
+            path = posixpath.normpath(name.lstrip("/"))
+        else:
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(document.path), name))
         if path in (document.path, *above):
             chain = " -> ".join([*(above[above.index(path) :] if path in above else ()), document.path, path])
             if path == (above[0] if above else document.path):
@@ -496,9 +499,11 @@ class _Loader:
                             )
                         )
                     scope.names[own][name] = RawType(own, name, node, scope)
-        for name, node in document.node.section("functions").items():
-            if node.form != LIST:
-                scope.functions[name] = node
+        template = document.node.get("service_template") if document.major == "2" else None
+        for holder in (document.node, *((template,) if template is not None else ())):
+            for name, node in holder.section("functions").items():
+                if node.form != LIST:
+                    scope.functions[name] = node
 
     def kind_of(self, kind: str, node: Node, scope: Scope) -> str:
         """The kind of a type by its parent: real files put capability types among node types."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias, cast
 
-from meghdwar.compiler import functions, rules, values
+from meghdwar.compiler import functions, paths, rules, values
 from meghdwar.compiler.functions import Call
 from meghdwar.compiler.operations import located
 from meghdwar.compiler.service import Bound, Here, Service
@@ -46,7 +46,7 @@ class Evaluator:
                 if node.is_null:
                     return None
                 if schema is None or not schema.base:
-                    return node.scalar
+                    return _unescape(node.scalar, here.major) if isinstance(node.scalar, str) else node.scalar
                 return _plain(node, schema)
             if node.is_list:
                 entry = schema.entry if schema is not None else None
@@ -61,7 +61,7 @@ class Evaluator:
     def complex(self, node: Node, type_: TypeDef, here: Here) -> Value:
         found: dict[str, Value] = {}
         for name, schema in type_.properties.items():
-            inner = node.get(name) or schema.default
+            inner = node.get(name) or schema.fixed or schema.default
             if inner is not None:
                 found[name] = self.value(inner, schema, here)
         return found
@@ -106,6 +106,8 @@ class Evaluator:
         steps = [item.scalar if isinstance(item.scalar, int) else item.text for item in path]
         if bound is None or bound.type is None:
             return None
+        if here.major == "2" and paths.is_path(path):
+            return self.path(bound, path, call, attribute=False)
         return self.member(bound, steps, call, attribute=False)
 
     def get_attribute(self, call: Call, here: Here) -> Value:
@@ -117,7 +119,20 @@ class Evaluator:
         if bound is None:
             self.refuse(entity.span, f"cannot tell which node {entity.text} is here", "name the node template")
             return None
+        if here.major == "2" and paths.is_path(path):
+            return self.path(bound, path, call, attribute=True)
         return self.member(bound, steps, call, attribute=True)
+
+    def path(self, start: Bound, path: list[Node], call: Call, attribute: bool) -> Value:
+        """What stands at the end of a path of 2.0."""
+        spot = paths.follow(start, path)
+        steps = [step.scalar if isinstance(step.scalar, int) else step.text for step in spot.rest]
+        if spot.bound is None or spot.bound.type is None or not steps:
+            self.refuse(call.node.span, "cannot tell where this path leads before the stack runs", "name the node")
+            return None
+        if spot.capability is not None:
+            return self.of_capability(spot.bound, spot.capability, [spot.capability, *steps], attribute)
+        return self.member(spot.bound, steps, call, attribute)
 
     def member(self, bound: Bound, steps: list[str | int], call: Call, attribute: bool, hops: int = 0) -> Value:
         """A property or attribute of a template, of one of its capabilities, or through a requirement of another."""

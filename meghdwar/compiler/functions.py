@@ -5,6 +5,7 @@ Source: TOSCA Simple Profile in YAML 1.3, chapter 4; TOSCA 2.0, chapter 10.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from meghdwar.compiler.source import Node
 from meghdwar.compiler.types import Schema, TypeDef
 
 MANY = 1 << 16
+_NAME = re.compile(r"[A-Za-z_][\w.:-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +117,19 @@ def call(node: Node, here: Here) -> Call | None:
     if node.is_map and len(node.map) == 1:
         ((name, argument),) = node.map.items()
         if name[:1] == "$" and name[:2] != "$$":
-            return Call(name[1:], node, argument, FUNCTIONS_2.get(name[1:]), here.scope.functions.get(name[1:]))
-    elif node.is_scalar and node.text[:1] == "$":
+            name = name[1:].partition("$")[0]  # what follows a second $ only tells calls apart
+            return Call(name, node, argument, FUNCTIONS_2.get(name), here.scope.functions.get(name))
+    elif node.is_scalar and node.text[:1] == "$" and _NAME.fullmatch(node.text[1:]):
         name = node.text[1:]
-        signature = FUNCTIONS_2.get(name)
-        if signature is not None and signature.low == 0:
-            return Call(name, node, None, signature)
+        return Call(name, node, None, FUNCTIONS_2.get(name), here.scope.functions.get(name))
     return None
+
+
+def value_of(output: Node, here: Here) -> Node | None:
+    """The value of an output, which 2.0 may write without its `value` key."""
+    if here.major == "2" and (not output.is_map or call(output, here) is not None):
+        return None if output.is_null else output
+    return output.get("value")
 
 
 def is_through(type_: TypeDef, name: str) -> bool:

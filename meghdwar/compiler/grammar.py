@@ -17,6 +17,7 @@ from meghdwar.diagnostics import Diagnostic, did_you_mean
 # constructs, or the name of a construct. "named" is a list of maps with one key each (requirements, policies).
 TEXT, BOOLEAN, INTEGER, ANY, VALUES, NAMES, COUNTS = "text", "boolean", "integer", "any", "values", "names", "counts"
 Shape = str | tuple[str, str]
+_NUMBERS = ("version", "artifact_version", "checksum")  # text that people write without quotes, as the standard does
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +201,7 @@ SIMPLE: Grammar = {
 
 _SCHEMA_2: dict[str, Shape] = {"entry_schema": "schema", "key_schema": "schema", "validation": ANY}
 _OPERATIONS_2: dict[str, Shape] = {
-    "inputs": ANY,
+    "inputs": VALUES,
     "operations": _map("operation"),
     "notifications": _map("notification"),
 }
@@ -213,10 +214,16 @@ TOSCA_2: Grammar = {
     ),
     "data type": Construct(
         "a data type",
-        {**_TYPE, **_SCHEMA_2, "properties": _map("property"), "data_type": TEXT, "units": ANY, "canonical_unit": TEXT, "prefixes": ANY},
+        {
+            **_TYPE, **_SCHEMA_2, "properties": _map("property"),
+            "data_type": TEXT, "units": VALUES, "canonical_unit": TEXT, "prefixes": VALUES,
+            "data_value_type": TEXT, "unit_symbol_map": VALUES, "unit_suffix": TEXT,  # what drafts call them
+        },
     ),
     "capability type": SIMPLE["capability type"].but("valid_source_types", valid_source_node_types=NAMES, valid_relationship_types=NAMES),
-    "interface type": replace(SIMPLE["interface type"], open=None),
+    "interface type": replace(SIMPLE["interface type"].but(inputs=_map("parameter")), open=None),
+    "operation": Construct("an operation", {**_DOC, "implementation": "implementation", "inputs": VALUES, "outputs": VALUES}, short=TEXT),
+    "notification": Construct("a notification", {**_DOC, "implementation": "implementation", "inputs": VALUES, "outputs": VALUES}, short=TEXT),
     "relationship type": SIMPLE["relationship type"].but(
         "valid_target_types", "valid_source_types",
         valid_capability_types=NAMES, valid_target_node_types=NAMES, valid_source_node_types=NAMES,
@@ -242,14 +249,22 @@ TOSCA_2: Grammar = {
         short=TEXT,
     ),
     "node filter": Construct("a node filter", open=ANY),
-    "topology": SIMPLE["topology"].but(),
+    "topology": SIMPLE["topology"].but(functions=_map("function"), outputs=_map("output")),
+    "output": Construct(
+        "an output", {**_DOC, **_SCHEMA_2, "type": TEXT, "required": BOOLEAN, "default": ANY, "value": ANY, "status": TEXT, "mapping": ANY}, short=ANY
+    ),
     "node template": SIMPLE["node template"].but(count=ANY),
     "requirement": SIMPLE["requirement"].but(
         "occurrences", node=ANY, count=ANY, directives=NAMES, optional=ANY, allocation=ANY, short=ANY
     ),
     "capability": Construct("a capability", {**_ASSIGNED, **_DOC, "directives": NAMES, "type": TEXT}),
     "group": SIMPLE["group"].but("interfaces", "targets"),
-    "trigger": replace(SIMPLE["trigger"], loose=False),
+    "trigger": Construct("a trigger", {**_DOC, "event": TEXT, "condition": ANY, "action": _list("activity")}, ("event", "action")),
+    "activity": Construct("an activity", {"delegate": ANY, "set_state": TEXT, "call_operation": ANY, "inline": ANY}),
+    "substitution": SIMPLE["substitution"].but(
+        properties=VALUES, attributes=VALUES, capabilities=VALUES, requirements=_list(ANY), interfaces=VALUES
+    ),
+    "workflow": SIMPLE["workflow"].but("preconditions", inputs=_map("parameter"), outputs=VALUES, precondition=ANY),
     "function": Construct("a function", {**_DOC, "signatures": _list("signature")}, ("signatures",)),
     "signature": Construct(
         "a signature", {**_DOC, "arguments": _list("schema"), "optional_arguments": _list("schema"), "variadic": BOOLEAN, "result": "schema", "implementation": "implementation"}
@@ -286,8 +301,8 @@ def _check(node: Node, shape: Shape, what: str, grammar: Grammar, found: list[Di
     elif shape in grammar:
         _construct(node, grammar[shape], what, grammar, found)
     elif shape == TEXT:
-        if not node.is_scalar:
-            found.append(_wrong(node, what, "text"))
+        if not node.is_scalar or (grammar is not SIMPLE and what not in _NUMBERS and type(node.scalar) is not str):
+            found.append(_wrong(node, what, "text", f'put it in quotes: "{node.text}"' if node.is_scalar else ""))
     elif shape == VALUES:
         if not node.is_map:
             found.append(_wrong(node, what, "a map"))
@@ -370,6 +385,8 @@ def _collection(node: Node, kind: str, item: str, what: str, grammar: Grammar, f
 
 
 def _construct(node: Node, construct: Construct, what: str, grammar: Grammar, found: list[Diagnostic]) -> None:
+    if construct.short == ANY and len(node.map) == 1 and next(iter(node.map)).startswith("$"):
+        return  # 2.0: a call
     if not node.is_map:
         if node.is_list and not node.list and grammar is SIMPLE:
             return  # real files write [] for nothing

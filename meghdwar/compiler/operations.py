@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Mapping
 
-from meghdwar.compiler import rules, values
+from meghdwar.compiler import refinements, rules, values
 from meghdwar.compiler.documents import Files
 from meghdwar.compiler.service import Bound, Here
 from meghdwar.compiler.source import Node
@@ -32,6 +32,7 @@ def of_type(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnostic]:
                 "add `type: ...`",
             )
             continue
+        yield from refinements.of_interface(name, type_, node, here)
         yield from _operations(
             node,
             type_.interfaces[name].operations if name in type_.interfaces else {},
@@ -45,8 +46,16 @@ def of_type(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnostic]:
 
 
 def definitions(node: Node, here: Here, files: Files) -> Iterator[Diagnostic]:
-    """The operations of an interface type."""
+    """The operations of an interface type, which 2.0 lets only node and relationship types implement."""
     for operation in operation_nodes(node).values():
+        implementation = operation if operation.is_scalar else operation.get("implementation")
+        if here.major == "2" and implementation is not None and not implementation.is_null:
+            yield Diagnostic(
+                rules.UNKNOWN_KEY,
+                implementation.key_span,
+                "cannot implement an operation in an interface type",
+                "move the implementation to the node or relationship types that have the interface",
+            )
         yield from _operation(operation, here, files, {})
 
 

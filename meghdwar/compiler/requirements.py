@@ -151,11 +151,11 @@ def check(service: Service, bound: Bound, here: Here) -> Iterator[Diagnostic]:
         yield from _relationship(service, fill, here)
     if type_ is None or type_.broken:
         return
-    filled = Counter(fill.name for fill in bound.fills)
+    filled = _filled(bound, here)
     for name, definition in type_.requirements.items():
         count = filled[name]
         if count > definition.high:
-            last = [fill for fill in bound.fills if fill.name == name][definition.high]
+            last = next(fill for number, fill in _numbered(bound, name, here) if number > definition.high)
             rule = rules.FILLED_AGAIN if service.major == "1" else rules.TOO_MANY
             yield Diagnostic(
                 rule,
@@ -170,6 +170,22 @@ def check(service: Service, bound: Bound, here: Here) -> Iterator[Diagnostic]:
                 f"requirement {name!r} of {bound.name!r} is not filled",
                 f"add `- {name}: ...`, or leave it to whoever uses this template",
             )
+
+
+def _filled(bound: Bound, here: Here) -> Counter[str]:
+    """How often each requirement is filled; 2.0 says so by `count`, and what only an input says counts once."""
+    return Counter({name: max(n for n, _ in _numbered(bound, name, here)) for name in {f.name for f in bound.fills}})
+
+
+def _numbered(bound: Bound, name: str, here: Here) -> Iterator[tuple[int, Fill]]:
+    """The assignments of a requirement, each with how often it was filled up to there."""
+    total = 0
+    for fill in bound.fills:
+        if fill.name == name:
+            count = fill.node.get("count") if here.major == "2" else None
+            number = count.scalar if count is not None else 1
+            total += number if type(number) is int else 1
+            yield total, fill
 
 
 def _target(service: Service, bound: Bound, fill: Fill, definition: RequirementDef) -> Iterator[Diagnostic]:

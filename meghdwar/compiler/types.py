@@ -45,6 +45,8 @@ CHAIN_MAX = 64
 
 def primitive(name: str, scope: Scope) -> str:
     """The primitive that a name means, or ""."""
+    if scope.major == "2" and name == "scalar-unit":  # what drafts call it
+        return "scalar"
     names = PRIMITIVES_2 if scope.major == "2" else PRIMITIVES_1
     if name in names or (scope.major == "2" and name in PRIMITIVES_1):
         return name
@@ -252,8 +254,10 @@ class TypeDef:
     @cached_property
     def units(self) -> Mapping[str, Node] | None:
         """2.0: the units of a scalar type."""
-        own = self.node.get("units")
-        return own.map if own is not None else (self.parent.units if self.parent else None)
+        own = self.node.get("units") or self.node.get("unit_symbol_map")
+        above = self.parent.units if self.parent else None
+        suffix = self.setting("unit_suffix") if own is not None and "unit_symbol_map" in self.node.map else ""
+        return {**(above or {}), **{name + suffix: item for name, item in own.map.items()}} if own else above
 
     def setting(self, key: str) -> str:
         """A text of the definition that is inherited, such as data_type, prefixes' unit or mime_type."""
@@ -329,7 +333,9 @@ class TypeDef:
         if relationship is not None:
             named = relationship.get("type") if relationship.is_map else relationship
             rel_name = (named.text or rel_name) if named is not None else rel_name
-        low, high = (above.low, above.high) if above else (1, 1)
+        low, high = (1, 1) if self.scope.major == "1" else (0, UNBOUNDED)
+        if above is not None:
+            low, high = above.low, above.high
         occurrences = node.get("occurrences") or node.get("count_range")
         if occurrences is not None and len(occurrences.list) == 2:
             first, last = (item.scalar for item in occurrences.list)

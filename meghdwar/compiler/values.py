@@ -98,6 +98,7 @@ def free(node: Node, here: Here) -> Iterator[Diagnostic]:
         elif item.is_map and len(item.map) == 1 and next(iter(item.map)).startswith("get_"):
             yield _unknown_function(item, here)
         elif item.is_map:
+            yield from check_functions.malformed(item, here)
             stack.extend(reversed(item.map.values()))
         elif item.is_list:
             stack.extend(reversed(item.list))
@@ -321,7 +322,8 @@ def scalar_number(text: str, type_: TypeDef) -> float | int | None:
                 {prefix + unit: multiplier * factor for unit, factor in factors.items() if prefix + unit not in factors}
             )
     number = units.scale(factors, text)
-    if type_.setting("data_type") == "integer" and isinstance(number, float) and "." in text:
+    whole = type_.setting("data_type") or type_.setting("data_value_type")
+    if whole == "integer" and isinstance(number, float) and "." in text:
         return None
     return number
 
@@ -390,6 +392,7 @@ def _map(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
         yield _wrong(node, schema)
         return
     entry, key = schema.entry, schema.key
+    yield from check_functions.malformed(node, here)
     for name, value in node.map.items():
         if key is not None and key.base and key.base != "complex":
             named = Node(PLAIN, name, value.key_at if value.key_at >= 0 else value.at, value.file)

@@ -80,6 +80,7 @@ class Input:
     required: bool = True
     unit: str = ""
     entry: str = ""  # the kind of the entries of a map or list, when it was declared
+    given: Value = None  # what it is for this time, beside its default: nobody else's stack has it
 
 
 @dataclass(frozen=True, slots=True)

@@ -263,7 +263,7 @@ def _scaling(given: Mapping[str, Value]) -> Mapping[str, Value]:
     adjustment = {"type": "CHANGE_IN_CAPACITY", "number": 1, **_map(given.get("adjustment"))}
     return {
         "event": given.get("event"),
-        "adjustment": {**adjustment, "cooldown": _whole(adjustment.get("cooldown"))},
+        "adjustment": {key: _whole(value) for key, value in adjustment.items()},
     }
 
 

@@ -74,6 +74,7 @@ def fixed(server: Server, build: Build) -> Iterator[Diagnostic]:
             and build.known(value) is not None
             and not (what == "CPUs" and _choices(value, build))
         ):
+            build.values.used.add(value.name)  # it is said here
             yield Diagnostic(
                 rules.FIXED_INPUT,
                 server.origin,

@@ -22,6 +22,7 @@ from meghdwar.model import (
     Parameter,
     Value,
     Volume,
+    renamed,
 )
 
 # A policy has to be bound before the nodes come that it should place or watch; a lower limit only after them.
@@ -68,6 +69,9 @@ class Edge:
 
     def plan(self) -> Plan:
         items = tuple(element for element in self.application.elements if isinstance(element, EDGE))
+        names = hot.parameter_names(input_.name for input_ in self.application.inputs)
+        if any(name != known for name, known in names.items()):  # the driver asks the stack, not the descriptor
+            items = renamed(items, names)
         steps = sorted(self.complete, key=lambda step: ORDER.index(step.act))
         return Plan(self.application.name, self.target, self.release.name, items, self.made, tuple(steps))
 

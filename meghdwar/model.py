@@ -7,8 +7,8 @@ known only when the stack is built is an `Expression`; every other value is plai
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from typing import TypeAlias, TypeVar
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeAlias, TypeVar, cast
 
 from meghdwar.diagnostics import Span
 
@@ -80,6 +80,7 @@ class Input:
     required: bool = True
     unit: str = ""
     entry: str = ""  # the kind of the entries of a map or list, when it was declared
+    given: Value = None  # what it is for this time, beside its default: nobody else's stack has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -443,3 +444,19 @@ def expressions(value: object) -> Iterator[Expression]:
             stack.extend(reversed(item))
         elif hasattr(item, "__dataclass_fields__") and not isinstance(item, Span):
             stack.extend(getattr(item, f.name) for f in reversed(fields(item)))  # type: ignore[arg-type]
+
+
+def renamed(value: T, names: Mapping[str, str]) -> T:
+    """The same value, element or tuple of elements with other names for the parameters in it."""
+    changed: Any = value
+    if isinstance(changed, Parameter):
+        changed = replace(changed, name=names.get(changed.name, changed.name))
+    elif isinstance(changed, tuple):
+        changed = tuple(renamed(entry, names) for entry in changed)
+    elif isinstance(changed, Mapping):
+        changed = {key: renamed(entry, names) for key, entry in changed.items()}
+    elif hasattr(changed, "__dataclass_fields__") and not isinstance(changed, Span):
+        changed = replace(
+            changed, **{each.name: renamed(getattr(changed, each.name), names) for each in fields(changed)}
+        )
+    return cast(T, changed)

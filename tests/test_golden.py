@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from shutil import copytree, ignore_patterns
 from zipfile import ZipFile, ZipInfo
 
 import pytest
@@ -48,15 +49,17 @@ CASES = list(cases())
 
 
 def template(case: Case, scratch: Path) -> Path:
-    """The descriptor, named as a user in its folder would."""
+    """The descriptor among its own files, without what it is expected to become."""
     inside = case.folder / "csar"
-    if not inside.exists():
-        return case.folder / "service.yaml"
-    package = scratch / "service.csar"
-    with ZipFile(package, "w") as archive:
-        for path in sorted(p for p in inside.rglob("*") if p.is_file()):
-            archive.writestr(ZipInfo(path.relative_to(inside).as_posix()), path.read_bytes())
-    return package
+    if inside.exists():
+        package = scratch / "service.csar"
+        with ZipFile(package, "w") as archive:
+            for path in sorted(p for p in inside.rglob("*") if p.is_file()):
+                archive.writestr(ZipInfo(path.relative_to(inside).as_posix()), path.read_bytes())
+        return package
+    become = [other.name for other in CASES if other.folder == case.folder]
+    copytree(case.folder, scratch, ignore=ignore_patterns("options.yaml", *become), dirs_exist_ok=True)
+    return scratch / "service.yaml"
 
 
 def outcome(case: Case, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:

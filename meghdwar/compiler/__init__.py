@@ -203,7 +203,10 @@ def _bundle(result: Result, stack: Stack, plan: Plan, location: Location) -> Bun
             templates[file] = hot.emit(inner.data())
             waiting.append((f"{file}: ", inner))
     names = hot.parameter_names(result.topology.inputs)
-    parameters = {names[key]: hot.plain(value) for key, value in result.topology.given.items()}
+    parameters = {
+        names[key]: hot.whole(hot.plain(value), result.topology.inputs[key].unit)
+        for key, value in result.topology.given.items()
+    }
     shown = tuple((made, replace(span, file=location.shown(span.file)), why) for made, span, why in explanations)
     return bundle.make(name, templates, plan, parameters=parameters, scripts=scripts, explanations=shown)
 

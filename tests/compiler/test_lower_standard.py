@@ -119,7 +119,7 @@ def test_a_server() -> None:
             os_type="linux", distribution="rhel", os_version=6.5, key_name="k", zone="z",
         ),
     )  # fmt: skip
-    assert application.inputs[0].default == 2
+    assert (application.inputs[0].default, application.inputs[0].given) == (1, 2)
 
 
 def test_sizes_as_text() -> None:

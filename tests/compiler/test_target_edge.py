@@ -182,7 +182,7 @@ def test_policies_that_senlin_takes_in_vain_are_said() -> None:
     assert made(arena(policy("health"), gateways=mixed))[2] == ["MDW512"]
     assert made(arena(policy("affinity"), gateways=mixed))[2] == ["MDW507"]
     alone = (standing("edge_a", 1), standing("edge_b"))
-    assert made(arena(policy("scaling"), gateways=alone))[2] == ["MDW513"]
+    assert made(arena(policy("scaling"), gateways=alone))[2] == ["MDW513", "MDW457"]
 
 
 def test_one_for_each_subscriber_has_a_place_for_each() -> None:

@@ -106,7 +106,9 @@ def test_an_input_that_could_not_wait_is_said() -> None:
 
 def test_names_of_ours_give_way_to_those_of_inputs_and_elements() -> None:
     stack = made(
-        Server("web", AT, cpus=1, image="i"), Server("flavor_1cpu", AT, cpus=1), inputs=(Input("web", "string", AT),)
+        Server("web", AT, cpus=1, image=Parameter("web")),
+        Server("flavor_1cpu", AT, cpus=1),
+        inputs=(Input("web", "string", AT),),
     )
     assert set(read(stack)["resources"]) == {"web_2", "flavor_1cpu"}
     assert set(read(stack)["parameters"]) == {"web", "flavor_1cpu_", "image"}

@@ -51,8 +51,9 @@ def test_examples_become_stacks(example: str, target: str) -> None:
 
 @pytest.mark.parametrize("example", [e for e in EXAMPLES if e != "arena-policies.tosca.yaml"])
 def test_examples_leave_nothing_to_say(example: str) -> None:
-    """But for the two placement policies, of which Senlin makes nothing."""
-    assert compile_file(str(TOSCA / "examples" / example)).diagnostics == ()
+    """But for the two placement policies, of which Senlin makes nothing. An input may be there for compiling only."""
+    said = compile_file(str(TOSCA / "examples" / example)).diagnostics
+    assert {diagnostic.rule.code for diagnostic in said} <= {"MDW457"}
 
 
 @pytest.mark.parametrize("file", sorted(path.name for path in TOSCA.glob("*.yaml") if path.name != "profiles.yaml"))

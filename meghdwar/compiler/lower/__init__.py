@@ -106,7 +106,9 @@ def lower(topology: Topology, *, skip_unmapped: bool = False) -> tuple[Applicati
         name=topology.name,
         origin=topology.origin,
         description=topology.description,
-        inputs=tuple(i if i.secret else replace(i, default=scope.values[name]) for name, i in topology.inputs.items()),
+        inputs=tuple(
+            i if i.secret else replace(i, given=topology.given.get(name)) for name, i in topology.inputs.items()
+        ),
         elements=tuple(elements),
         outputs=tuple(replace(o, value=scope.value(o.value)) for o in topology.outputs.values()),
     )

@@ -11,7 +11,7 @@ from meghdwar.compiler.lower.scope import Item, Scope
 from meghdwar.compiler.lower.standard import read
 from meghdwar.compiler.topology import Policy, Trigger
 from meghdwar.diagnostics import Diagnostic
-from meghdwar.model import Alarm, Element, Placement, ServerScaling, Value
+from meghdwar.model import EXPRESSIONS, Alarm, Element, Placement, ServerScaling, Value
 
 
 # placement
@@ -87,6 +87,15 @@ def _scaling(policy: Policy, scope: Scope, *, clustered: bool) -> Iterator[Item]
             "let min_instances <= default_instances <= max_instances",
         )
         return
+    alarms = list(_alarms_of(policy, scope))
+    for alarm in alarms:
+        if alarm.threshold is None:
+            yield Diagnostic(
+                rules.POLICY_LEFT_OUT,
+                alarm.origin,
+                f"this trigger of {policy.name!r} is left out: its condition has no threshold",
+                f"give it one, such as condition: [{{{alarm.metric}: [{{greater_than: 80}}]}}]",
+            )
     yield ServerScaling(
         name=scope.unused(policy.name),
         members=members,
@@ -96,7 +105,7 @@ def _scaling(policy: Policy, scope: Scope, *, clustered: bool) -> Iterator[Item]
         default=default,
         step=max(figure(1, "increment"), 1),
         cooldown_s=figure(0, "cooldown"),
-        alarms=tuple(_alarms_of(policy, scope)),
+        alarms=tuple(alarm for alarm in alarms if alarm.threshold is not None),
         clustered=clustered,
     )
 
@@ -172,26 +181,48 @@ _COMPARISONS = {
 
 def _alarm(policy: Policy, trigger: Trigger, scope: Scope) -> Alarm:
     """A trigger as real files write it: a metric, and a condition with a threshold or a sentence that holds one."""
+    metric, operator, operand = _assertion(trigger.condition)
     said = str(_part(trigger, "constraint") or "")
     threshold = _part(trigger, "threshold")
     if threshold is None:
-        found = re.search(r"([0-9]+(?:\.[0-9]+)?)\s*%?\s*$", said)
-        threshold = (float(found[1]) if "." in found[1] else int(found[1])) if found else None
+        threshold = operand if isinstance(operand, (int, float, *EXPRESSIONS)) else _last_number(str(operand or said))
     comparison = str(
-        _part(trigger, "comparison_operator") or next((w for w in said.split() if w in _COMPARISONS), "gt")
+        _part(trigger, "comparison_operator") or operator or next((w for w in said.split() if w in _COMPARISONS), "gt")
     )
     comparison = _COMPARISONS.get(comparison, "gt")
     return Alarm(
         name=scope.unused(f"{policy.name}_{trigger.name}"),
-        metric=str(_part(trigger, "metric") or _part(trigger, "meter_name") or "cpu_util"),
+        metric=str(_part(trigger, "metric") or _part(trigger, "meter_name") or metric or "cpu_util"),
         origin=trigger.origin,
-        threshold=threshold if threshold is not None else 50,
+        threshold=threshold,
         comparison=comparison,
         granularity_s=number(_part(trigger, "granularity")) or number(_part(trigger, "period")) or 60,
         evaluations=number(_part(trigger, "evaluations")) or 1,
         aggregation=str(_part(trigger, "aggregation_method") or _part(trigger, "method") or "mean"),
         action=_direction(trigger, comparison),
     )
+
+
+def _last_number(text: str) -> int | float | None:
+    found = re.search(r"([0-9]+(?:\.[0-9]+)?)\s*%?\s*$", text)
+    return (float(found[1]) if "." in found[1] else int(found[1])) if found else None
+
+
+def _assertion(condition: Value) -> tuple[str, str, Value]:
+    """What the first assertion of a condition compares, how and with what: [{cpu_util: [{greater_than: 80}]}]."""
+    waiting = [condition]
+    while waiting:
+        here = waiting.pop(0)
+        if isinstance(here, tuple):
+            waiting[:0] = here
+        elif isinstance(here, Mapping):
+            for name, entry in here.items():
+                for clause in entry if isinstance(entry, tuple) else (entry,):
+                    operator = next(iter(clause), "") if isinstance(clause, Mapping) else ""
+                    if operator in _COMPARISONS and isinstance(clause, Mapping):
+                        return "" if name == "constraint" else name, operator, clause[operator]
+                waiting.append(entry)
+    return "", "", None
 
 
 def _direction(trigger: Trigger, comparison: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from math import ceil, isfinite
 from typing import Any, TypeAlias
 
+from meghdwar.bundle import SECTIONS
 from meghdwar.compiler import rules
 from meghdwar.compiler.known import known
 from meghdwar.compiler.targets import circles, hot
@@ -64,16 +65,20 @@ class Build:
     _tied: bool = False  # something refers to what another element will know: it may go round in a circle
 
     def __post_init__(self) -> None:
-        self.values = Values.of(self.inputs.values(), self._attribute_or_note)
+        self.values = Values.of(
+            self.inputs.values(), self._attribute_or_note, self.outer.values.used if self.outer else None
+        )
         self._inputs = frozenset(self.values.names.values())
-        self._defaults = {name: input_.default for name, input_ in self.inputs.items()}
+        self._defaults = {
+            name: input_.default if input_.given is None else input_.given for name, input_ in self.inputs.items()
+        }
 
     # values
     def value(self, value: Value) -> Data:
         return self.values(value)
 
     def known(self, value: Value) -> Value:
-        """The value with the inputs' defaults in it, or None when that does not say it all."""
+        """The value with what the inputs are for now in it, or None when that does not say it all."""
         return known(value, self._defaults)
 
     def known_bytes(self, value: Value) -> int | None:
@@ -198,7 +203,7 @@ class Build:
         ):
             if name in self.inputs:
                 known_as = self.values.names[name]
-                inner.stack.parameter(known_as, self.values.kinds[name])
+                inner.stack.parameter(known_as, self.values.kinds[name], hidden=self.inputs[name].secret or None)
                 inner.passed[known_as] = {"get_param": known_as}
         yield from inner.run()
         self.stack.nested[f"{inner.stack.name}.yaml"] = inner.stack
@@ -266,4 +271,18 @@ def build(application: Application, rows: Rows, heat: str) -> tuple[Stack, list[
         diagnostics.extend(missing)
         if not missing and value is not None:
             build_.stack.output(output.name, value, output.description)
-    return build_.stack, diagnostics
+    return build_.stack, [*diagnostics, *_without_effect(build_)]
+
+
+def _without_effect(build_: Build) -> Iterator[Diagnostic]:
+    """Inputs that neither the stack nor the plan asks for: their values are in it already, or nowhere."""
+    items = tuple(e for e in build_.application.elements if isinstance(e, tuple(SECTIONS.values())))
+    planned = {e.name for e in expressions(items) if isinstance(e, Parameter)}
+    for input_ in build_.application.inputs:
+        if input_.name not in build_.values.used | planned:
+            yield Diagnostic(
+                rules.FIXED_INPUT,
+                input_.origin,
+                f"nothing in the stack uses the input {input_.name!r}: it has no effect when the stack is created",
+                f"give its value when compiling (--input {input_.name}=...), or take it out when nothing needs it",
+            )

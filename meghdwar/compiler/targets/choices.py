@@ -74,12 +74,18 @@ def fixed(server: Server, build: Build) -> Iterator[Diagnostic]:
             and build.known(value) is not None
             and not (what == "CPUs" and _choices(value, build))
         ):
+            build.values.used.add(value.name)  # it is said here
             yield Diagnostic(
                 rules.FIXED_INPUT,
                 server.origin,
-                f"the flavor of {server.name!r} is chosen for {value.name} = {build.known(value)} now",
+                f"the flavor of {server.name!r} is chosen for {value.name} = {_shown(value, build)} now",
                 f"compile again when {value.name!r} changes, or set the flavor's parameter",
             )
+
+
+def _shown(value: Parameter, build: Build) -> str:
+    unit = "" if value.path else build.inputs[value.name].unit
+    return f"{build.known(value)} {unit}".rstrip()
 
 
 def fitting(cpus: int | None, memory_mib: int | None, disk_gib: int | None) -> str | None:

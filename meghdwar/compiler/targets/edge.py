@@ -22,6 +22,7 @@ from meghdwar.model import (
     Parameter,
     Value,
     Volume,
+    renamed,
 )
 
 NAMES_MAX = 5000  # of gateways in the parameters of cloudlets; more would fill the template with them
@@ -74,6 +75,9 @@ class Edge:
 
     def plan(self) -> Plan:
         items = tuple(element for element in self.application.elements if isinstance(element, EDGE))
+        names = hot.parameter_names(input_.name for input_ in self.application.inputs)
+        if any(name != known for name, known in names.items()):  # the driver asks the stack, not the descriptor
+            items = renamed(items, names)
         steps = sorted(self.complete, key=lambda step: ORDER.index(step.act))
         return Plan(self.application.name, self.target, self.release.name, items, self.made, tuple(steps))
 

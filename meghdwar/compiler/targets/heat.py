@@ -14,6 +14,7 @@ from meghdwar.compiler.targets.build import GIB, Build, Row, Rows
 from meghdwar.compiler.targets.hot import Data, protect
 from meghdwar.diagnostics import Diagnostic
 from meghdwar.model import (
+    EXPRESSIONS,
     Attachment,
     BlockStorage,
     FloatingAddress,
@@ -170,8 +171,8 @@ def attachment(element: Attachment, build: Build) -> Iterable[Diagnostic]:
     }
     metadata: dict[str, Data] = {}
     place = element.device if element.device is not None else element.location
-    if isinstance(place, str) and place.startswith("/dev/"):
-        properties["mountpoint"] = place
+    if isinstance(element.device, EXPRESSIONS) or (isinstance(place, str) and place.startswith("/dev/")):
+        properties["mountpoint"] = build.value(place)
     if element.location is not None:
         metadata["location"] = build.value(element.location)
     build.stack.resource(

@@ -92,7 +92,8 @@ class Stack:
 
     def parameter(self, name: str, type_: str, **more: Data) -> Data:
         """Adds a parameter, or finds the same one again, and returns the function that reads it."""
-        self.parameters.setdefault(name, {"type": type_, **{k: v for k, v in more.items() if v is not None}})
+        said = {key: more[key] for key in _SAID if more.get(key) is not None}
+        self.parameters.setdefault(name, {"type": type_, **said})
         return {"get_param": name}
 
     def output(self, name: str, value: Data, description: str = "") -> None:
@@ -113,6 +114,9 @@ class Stack:
             if section:
                 head[name] = section
         return head
+
+
+_SAID = ("label", "description", "hidden", "default", "constraints")  # of a parameter, in this order
 
 
 # names
@@ -158,7 +162,7 @@ def kind(input_: Input) -> str:
     """The type of the parameter that asks for an input."""
     if input_.kind != "list":
         return _KINDS.get(input_.kind, "string")
-    entries = input_.default if isinstance(input_.default, tuple) else ()
+    entries = [entry for value in (input_.default, input_.given) if isinstance(value, tuple) for entry in value]
     plain = input_.entry in ("", "string") and all(isinstance(entry, str) for entry in entries)
     return "comma_delimited_list" if plain else "json"
 
@@ -186,14 +190,14 @@ def declare(stack: Stack, inputs: Iterable[Input], names: Mapping[str, str]) -> 
             parameter["hidden"] = True
         if input_.default is not None or not input_.required:
             parameter["default"] = (
-                _EMPTY[type_] if input_.default is None else _whole(plain(input_.default), input_.unit)
+                _EMPTY[type_] if input_.default is None else whole(plain(input_.default), input_.unit)
             )
         if constraints and (input_.required or input_.default is not None):
             parameter["constraints"] = list(constraints)
         stack.parameters[names[input_.name]] = parameter
 
 
-def _whole(value: Data, unit: str) -> Data:
+def whole(value: Data, unit: str) -> Data:
     """Clouds count volumes in whole GiB."""
     return ceil(value) if unit == "GiB" and isinstance(value, float) and isfinite(value) else value
 
@@ -274,17 +278,20 @@ def plain(value: Value) -> Data:
 class Values:
     """Turns model values into what stands for them in a template.
 
-    `names` are the parameters of the inputs, `kinds` the types of those parameters, by input.
+    `names` are the parameters of the inputs, `kinds` the types of those parameters, by input. `used` grows with
+    the inputs that something asked for.
     """
 
     names: Mapping[str, str]
     kinds: Mapping[str, str]
     attributes: Attributes
+    used: set[str]
 
     @classmethod
-    def of(cls, inputs: Iterable[Input], attributes: Attributes) -> Values:
+    def of(cls, inputs: Iterable[Input], attributes: Attributes, used: set[str] | None = None) -> Values:
         listed = list(inputs)
-        return cls(parameter_names(i.name for i in listed), {i.name: kind(i) for i in listed}, attributes)
+        names = parameter_names(i.name for i in listed)
+        return cls(names, {i.name: kind(i) for i in listed}, attributes, set() if used is None else used)
 
     def __call__(self, value: Value) -> Data:
         """The same value; a plain map that Heat would take for a function call is protected from that."""
@@ -292,6 +299,7 @@ class Values:
             return value
         match value:
             case Parameter(name, path):
+                self.used.add(name)
                 known = self.names.get(name, name)
                 return {"get_param": [known, *path] if path else known}
             case Attribute():
@@ -315,6 +323,7 @@ class Values:
         lists: list[list[Data] | Mapping[str, Data]] = []
         for part in parts:
             if isinstance(part, Parameter) and not part.path and self.kinds.get(part.name) == "comma_delimited_list":
+                self.used.add(part.name)
                 lists.append({"get_param": self.names[part.name]})
                 continue
             if not lists or isinstance(lists[-1], dict):

@@ -37,7 +37,7 @@ def group(element: ServerScaling, build: Build) -> Iterator[Diagnostic]:
     build.stack.resource(here, type_, properties, element.origin, f"the servers of {name}", depends_on=_needs(inner))
     if element.minimum != element.maximum:
         for action, amount in (("out", element.step), ("in", -element.step)):
-            build.stack.resource(
+            policy = build.stack.resource(
                 build.part(name, f"scale_{action}"),
                 "OS::Heat::ScalingPolicy",
                 {
@@ -49,6 +49,7 @@ def group(element: ServerScaling, build: Build) -> Iterator[Diagnostic]:
                 element.origin,
                 f"{name} scales {action}",
             )
+            channel(element, policy, action, {"alarm_url": {"get_attr": [policy, "alarm_url"]}}, build)
         for alarm in element.alarms:
             policy = build.part(name, "scale_in" if alarm.action == "shrink" else "scale_out")
             url: Data = {"get_attr": [policy, "signal_url"]}
@@ -149,7 +150,7 @@ def _cluster_of(element: ServerScaling, server: Server, own: str, build: Build) 
         depends_on=_subnets([server.name], build),
     )
     for way, event in (("out", "CLUSTER_SCALE_OUT"), ("in", "CLUSTER_SCALE_IN")):
-        stack.resource(
+        receiver = stack.resource(
             build.part(own or name, f"scale_{way}"),
             "OS::Senlin::Receiver",
             {
@@ -161,6 +162,7 @@ def _cluster_of(element: ServerScaling, server: Server, own: str, build: Build) 
             origin,
             f"the webhook that scales {name} {way}",
         )
+        channel(element, receiver, way, {"get_attr": [receiver, "channel"]}, build)
     for alarm in element.alarms:
         receiver = build.part(own or name, "scale_in" if alarm.action == "shrink" else "scale_out")
         watch(alarm, [{"get_attr": [receiver, "channel", "alarm_url"]}], build)
@@ -192,6 +194,12 @@ def _profile(element: ServerScaling, server: Server, build: Build) -> dict[str, 
         "scheduler_hints": {"group": build.reference(groups[0].name)} if groups else None,
     }
     return {key: value for key, value in spec.items() if value is not None}
+
+
+def channel(element: ServerScaling, door: str, way: str, value: Data, build: Build) -> None:
+    """Tells how to make a group grow or shrink from outside, unless an alarm does it."""
+    if not any((alarm.action == "shrink") is (way == "in") for alarm in element.alarms):
+        build.stack.output(f"{door}_channel", value, f"A POST to its alarm_url scales {element.name} {way}.")
 
 
 # alarms

@@ -133,7 +133,8 @@ def run(options: Namespace) -> int:
     if options.second_opinion:
         from meghdwar.cli import second_opinion
 
-        return second_opinion.run(options.template, inputs, as_json=options.format == "json")
+        as_json = options.format == "json"
+        return second_opinion.run(options.template, inputs, target=options.target, heat=options.heat, as_json=as_json)
     result = compiled(options, inputs)
     bad = any(diagnostic.is_error for diagnostic in result.diagnostics)
     if options.explain and not bad:

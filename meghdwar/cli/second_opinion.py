@@ -7,6 +7,7 @@ anywhere, and some input makes them run for ever.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -73,7 +74,7 @@ class Difference:
     why: str = ""
 
 
-def run(path: str, inputs: Mapping[str, object], *, as_json: bool) -> int:
+def run(path: str, inputs: Mapping[str, object], *, target: str, heat: str, as_json: bool) -> int:
     """Prints the table or the JSON; the status is that of our own verdict."""
     missing = installed()
     if missing:
@@ -81,7 +82,7 @@ def run(path: str, inputs: Mapping[str, object], *, as_json: bool) -> int:
         return 2
     from meghdwar.compiler import compile_file
 
-    own = ours(compile_file(path, inputs=inputs, skip_unmapped=True))
+    own = ours(compile_file(path, target=target, heat=heat, inputs=inputs, skip_unmapped=True))
     answers = {who: ask(who, path, inputs) for who in PEERS}
     opinions = [own, *(opinion(who, answer) for who, answer in answers.items())]
     differences = [d for other in opinions[1:] for d in compare(own, other)]
@@ -163,10 +164,11 @@ def translated(who: str, text: str) -> Opinion:
     return Opinion(who, True, (), dict(resources), parameters, text)
 
 
-def said(error: str) -> Iterator[str]:
-    """The lines of an error that say something."""
-    lines = [" ".join(line.split()) for line in error.splitlines()]
-    yield from [line[:300] for line in lines if line and not line.startswith(("Traceback", "File "))][:8]
+def said(error: str) -> list[str]:
+    """What an error says, without the lines of code that tosca-parser prints with it."""
+    lines = [" ".join(line.split()) for line in error.splitlines() if line.strip()]
+    named = [line for line in lines[1:] if re.match(r"[A-Z]\w*(Error|Exception|Failed|Invalid)\w*: ", line)]
+    return [line[:300] for line in dict.fromkeys(named or lines[:2])][:8]
 
 
 def ours(result: Result) -> Opinion:
@@ -238,12 +240,22 @@ def why_parameter(mine: str | None, its: str | None) -> str:
 
 def suspicious(who: str, own: str, other: str) -> Iterator[Difference]:
     """What its template is known to lose."""
-    if "'" not in other and "'" in own:
+    if apostrophe(own) and not apostrophe(other):
         yield Difference(who, "no apostrophe in its template", "it deletes every apostrophe from what it writes")
     if "flavor: null" in other:
         yield Difference(who, "a server with flavor: null", "it looks for a flavor only when needs are given")
     if "get_attr" in other and ", private," in " ".join(other.split()).replace("- private -", ", private,"):
         yield Difference(who, "addresses on a network named private", "it takes that name for granted")
+
+
+def apostrophe(text: str) -> bool:
+    """Is there an apostrophe in what a template says, not in how it is quoted?"""
+    import yaml
+
+    try:
+        return "'" in json.dumps(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)), default=str)  # noqa: S506
+    except yaml.YAMLError:
+        return False
 
 
 # what it shows
@@ -272,6 +284,9 @@ def table(opinions: list[Opinion], differences: list[Difference], network: str) 
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     out = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     out.append("")
+    for o in opinions:
+        out += [f"{o.who} says: {line}" for line in o.errors]
+    out += [""] if any(o.errors for o in opinions) else []
     if not differences:
         out.append("No difference that we can see.")
     for difference in differences:

@@ -102,11 +102,10 @@ def _rows(drawing: Drawing, places: dict[str, Place]) -> list[list[Place]]:
     for name in places:
         if name not in seen:
             layer[name] = last + 1
-    rows: list[list[Place]] = []
-    for depth in range(max(layer.values(), default=0) + 1):
-        members = sorted((p for n, p in places.items() if layer[n] == depth), key=lambda p: p.box.inside)
-        rows += _folded(members)
-    return rows
+    layers: dict[int, list[Place]] = {}
+    for name, place in places.items():
+        layers.setdefault(layer[name], []).append(place)
+    return [row for depth in sorted(layers) for row in _folded(sorted(layers[depth], key=lambda p: p.box.inside))]
 
 
 def _folded(members: list[Place]) -> list[list[Place]]:

@@ -131,7 +131,7 @@ def simple(corpus: Path) -> Report:
     rows.append(["simple: accepted of those that are right", rate(sum(v.accepted for v in right), len(right))])
     rows.append(["simple: refused of those that are wrong", rate(sum(not v.accepted for v in wrong), len(wrong))])
     told = sum(not v.accepted or bool(v.warnings) for v in wrong)
-    rows.append(["simple: refused or warned of, of those that are wrong", rate(told, len(wrong))])
+    rows.append(["simple: refused or accepted with warnings, of those that are wrong", rate(told, len(wrong))])
     notes += [f"{v.path} is right, but was {v.outcome}: {v.why}" for v in right if not v.accepted]
     notes += [
         f"{v.path} is wrong ({labels[v.path][1]}), but was accepted with {len(v.warnings)} warnings"

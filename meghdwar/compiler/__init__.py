@@ -141,28 +141,25 @@ def _edge_rules(service: Service, values: Mapping[str, Node], wrong: list[Diagno
     """
     from meghdwar.compiler.lower import EDGE_RULES, lower
 
-    errors = [item.span for item in wrong if item.is_error]
-    sick = {bound.name for bound in service.templates.values() if any(_is_within(span, bound.node) for span in errors)}
+    errors = {item.span for item in wrong if item.is_error}
+    told = {(span.file, span.line) for span in errors}
     found: list[Diagnostic] = []
     with suppress(Exception):  # the errors are told already: here a guess that fails is a guess not made
         topology, _ = build.build(service, values, frozenset((s.file, s.line, s.column) for s in errors))
         found = lower(topology, skip_unmapped=True)[1]
-    bounds = [service.templates[name].node for name in sick]
+    lines = [_lines(bound.node) for bound in service.templates.values()]
+    sick = {line for template in lines if not told.isdisjoint(template) for line in template}
     return [
         item
         for item in found
-        if item.rule.code in EDGE_RULES
-        and item.span not in errors
-        and not any(_is_within(item.span, node) for node in bounds)
+        if item.rule.code in EDGE_RULES and item.span not in errors and (item.span.file, item.span.line) not in sick
     ]
 
 
-def _is_within(span: Span, node: Node) -> bool:
-    """Whether a place is in a template: from its name to its last value."""
-    if span.file != node.file:
-        return False
+def _lines(node: Node) -> list[tuple[str, int]]:
+    """The lines of a template: from its name to its last value."""
     last = max((inner.span.line for inner in node.walk()), default=node.span.line)
-    return node.key_span.line <= span.line <= last
+    return [(node.file, line) for line in range(node.key_span.line, last + 1)]
 
 
 def _emitted(result: Result, application: Application, location: Location, target: str, heat: str) -> Result:

@@ -15,6 +15,8 @@ from meghdwar.diagnostics import Diagnostic, Span
 from meghdwar.model import EXPRESSIONS, Attribute, Join, Parameter, Token, Value
 
 DEPTH_MAX = 60
+SIZE_MAX = 1_000_000  # of a text or a list that functions put together
+WORK_MAX, WORK_PER_TEMPLATE = 200_000, 200  # values; references and defaults could double them at each step
 Place: TypeAlias = tuple[str, int, int]
 
 
@@ -28,7 +30,9 @@ class Evaluator:
         self.service = service
         self.wrong = wrong
         self.diagnostics: list[Diagnostic] = []
+        self.refused: set[tuple[Span, str]] = set()
         self.depth = 0
+        self.work = WORK_MAX + WORK_PER_TEMPLATE * len(service.templates)
 
     def value(self, node: Node, schema: Schema | None, here: Here) -> Value:
         """A value as data and expressions; `schema` says what scalars mean."""
@@ -36,6 +40,11 @@ class Evaluator:
             return None
         if self.depth > DEPTH_MAX:
             self.refuse(node.span, "cannot work out this value: it is too deep", "nest it less")
+            return None
+        self.work -= 1
+        if self.work <= 0:
+            if self.work == 0:
+                self.refuse(node.span, "cannot work out so many values", "refer to less, or give the values themselves")
             return None
         self.depth += 1
         try:
@@ -67,7 +76,9 @@ class Evaluator:
         return found
 
     def refuse(self, span: Span, message: str, help_: str) -> None:
-        self.diagnostics.append(Diagnostic(rules.NOT_COMPUTABLE, span, message, help_))
+        if (span, message) not in self.refused:
+            self.refused.add((span, message))
+            self.diagnostics.append(Diagnostic(rules.NOT_COMPUTABLE, span, message, help_))
 
     def called(self, call: Call, here: Here) -> Value:
         signature = call.signature
@@ -221,19 +232,24 @@ class Evaluator:
         return file.text if node.get("repository") is not None else located(node, file.text, self.service.files)
 
     def concat(self, call: Call, here: Here) -> Value:
-        return self.joined([self.value(item, None, here) for item in call.arguments], "", here)
+        return self.joined(call, [self.value(item, None, here) for item in call.arguments], "", here)
 
     def join(self, call: Call, here: Here) -> Value:
         parts = self.value(call.arguments[0], None, here)
         separator = call.arguments[1].text if len(call.arguments) > 1 else ""
-        return self.joined(list(parts) if isinstance(parts, tuple) else [parts], separator, here)
+        return self.joined(call, list(parts) if isinstance(parts, tuple) else [parts], separator, here)
 
-    def joined(self, parts: list[Value], separator: str, here: Here) -> Value:
-        if here.major == "2" and parts and all(isinstance(part, tuple) for part in parts):
-            return tuple(item for part in parts for item in cast("tuple[Value, ...]", part))
-        if any(_runs(part) for part in parts):
+    def joined(self, call: Call, parts: list[Value], separator: str, here: Here) -> Value:
+        lists = here.major == "2" and parts and all(isinstance(part, tuple) for part in parts)
+        if not lists and any(_runs(part) for part in parts):
             return Join(tuple(parts), separator)
-        return separator.join(_text(part) for part in parts)
+        pieces = cast("list[tuple[Value, ...] | str]", parts if lists else [_text(part) for part in parts])
+        if sum(map(len, pieces)) + len(separator) * len(pieces) > SIZE_MAX:
+            self.refuse(call.node.span, f"cannot make a value of more than {SIZE_MAX} parts", "put less together")
+            return None
+        if lists:
+            return tuple(item for piece in pieces for item in piece)
+        return separator.join(cast("list[str]", pieces))
 
     def token(self, call: Call, here: Here) -> Value:
         text, separator, index = (self.value(item, None, here) for item in call.arguments)

@@ -51,6 +51,7 @@ class Folder:
 
     def __init__(self, path: str | Path) -> None:
         self.root = str(path)
+        self._names: list[str] | None = None
 
     def read(self, path: str) -> bytes | None:
         try:
@@ -67,6 +68,11 @@ class Folder:
             return False
 
     def names(self) -> list[str]:
+        if self._names is None:
+            self._names = self._found()
+        return self._names
+
+    def _found(self) -> list[str]:
         found: list[str] = []
         for folder, folders, files in os.walk(self.root):
             folders[:] = sorted(name for name in folders if not name.startswith("."))

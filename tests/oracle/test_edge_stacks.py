@@ -35,6 +35,7 @@ ALIKE = made.arena(
     made.policy("scaling"),
     made.policy("scaling", "shrink", event="CLUSTER_SCALE_IN"),
     made.policy("batch"),
+    made.policy("affinity"),
     gateways=tuple(made.gateway(f"edge_{n}", 1) for n in "ab"),
     state=(),
 )

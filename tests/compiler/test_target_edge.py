@@ -157,6 +157,14 @@ def test_a_profile_pins_its_gateway() -> None:
     }
 
 
+def test_a_member_that_is_added_is_like_a_gateway_and_nobody_takes_it_for_one() -> None:
+    data, _plan, _codes = made(arena())
+    gateways = data["resources"]["edge_a_profile"]["properties"]["properties"]
+    added = data["resources"]["edges_profile"]["properties"]["properties"]
+    assert gateways.keys() - added.keys() == {"availability_zone", "metadata", "name"}
+    assert {key: gateways[key] for key in added} == added
+
+
 def test_a_cluster_with_a_standing_gateway_has_stacks_for_nodes() -> None:
     data, plan, codes = made(arena(gateways=(gateway("edge_a"), standing("edge_b"))))
     assert codes == []
@@ -269,6 +277,21 @@ def test_static_has_a_server_for_each_gateway() -> None:
         "metadata": {"meghdwar_gateway": "edge_a"},
     }
     assert [step.act for step in plan.complete] == ["give-certificate"]
+
+
+@pytest.mark.parametrize("target_", ["static", "asg"])
+def test_affinity_needs_no_cluster_manager(target_: str) -> None:
+    alike = tuple(gateway(f"edge_{n}", 1) for n in "ab")
+    data, _plan, codes = made(arena(policy("affinity"), gateways=alike, state=()), target_)
+    assert codes == []
+    assert data["resources"]["affinity"] == {
+        "type": "OS::Nova::ServerGroup", "properties": {"policies": ["anti-affinity"]},
+    }  # fmt: skip
+    made_ = data["resources"]["edges" if target_ == "asg" else "edge_b"]["properties"]
+    server = made_["resource"]["properties"] if target_ == "asg" else made_
+    assert server["scheduler_hints"] == {"group": {"get_resource": "affinity"}}
+    named = policy("affinity", servergroup={"name": "theirs"})
+    assert made(arena(named, gateways=alike, state=()), target_)[2] == ["MDW522"]
 
 
 def test_static_knows_the_endpoint_of_a_standing_gateway() -> None:

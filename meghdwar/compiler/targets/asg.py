@@ -107,6 +107,7 @@ def add_cluster(edge: Edge, cluster: Cluster, build: Build) -> Iterable[Diagnost
     properties = edges.server_properties(edge, members[0], build)
     for own in ("name", "availability_zone", "metadata"):
         del properties[own]
+    properties["scheduler_hints"] = static.hints(edge, cluster, build)
     name = build.names[cluster.name]
     batch = next((p for p in edge.site.policies.get(cluster.name, ()) if p.kind == "batch"), None)
     build.stack.resource(
@@ -147,12 +148,12 @@ TYPES: Mapping[str, str] = {
 
 
 def add_policy(edge: Edge, policy: ClusterPolicy, build: Build) -> Iterable[Diagnostic]:
-    """A scaling policy is Heat's own; a batch policy is part of the group; the others have nobody to keep them."""
+    """A scaling policy is Heat's own; a batch policy is part of the group; the others are as without a group."""
     if policy.kind == "batch":
         edge.became(policy.name, group=build.names[policy.cluster])
         return ()
     if policy.kind != "scaling":
-        return static.leave_out(edge, policy, build)
+        return static.add_policy(edge, policy, build)
     adjustment = policy.settings.get("adjustment")
     given = adjustment if isinstance(adjustment, Mapping) else {}
     type_, number = given.get("type", "CHANGE_IN_CAPACITY"), given.get("number", 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from meghdwar.bundle import Plan
@@ -28,7 +28,7 @@ def rows(edge: Edge) -> Rows:
     return {
         Gateway: Row(partial(add_gateway, edge), partial(attribute, edge), reference),
         Cluster: Row(partial(add_cluster, edge)),
-        ClusterPolicy: Row(partial(leave_out, edge)),
+        ClusterPolicy: Row(partial(add_policy, edge)),
         Cloudlet: Row(partial(edges.add_cloudlet, edge), partial(edges.cloudlet_attribute, edge)),
         Volume: Row(partial(edges.add_volume, edge)),
     }
@@ -48,6 +48,8 @@ def add_gateway(edge: Edge, gateway: Gateway, build: Build) -> Iterable[Diagnost
         edge.became(gateway.name, endpoint=name)
         return ()
     properties = edges.server_properties(edge, gateway, build)
+    cluster = edge.site.cluster_of.get(gateway.name)
+    properties["scheduler_hints"] = None if cluster is None else hints(edge, cluster, build)
     build.stack.resource(name, "OS::Nova::Server", properties, gateway.origin, "a gateway that the stack builds")
     edge.became(gateway.name, server=name)
     return ()
@@ -73,7 +75,37 @@ def add_cluster(edge: Edge, cluster: Cluster, build: Build) -> Iterable[Diagnost
     return ()
 
 
-def leave_out(edge: Edge, policy: ClusterPolicy, _build: Build) -> Iterable[Diagnostic]:
+def add_policy(edge: Edge, policy: ClusterPolicy, build: Build) -> Iterable[Diagnostic]:
+    """Affinity needs no cluster manager: a server group does the same."""
+    if not _is_group(policy):
+        return leave_out(edge, policy)
+    group = policy.settings["servergroup"]
+    assert isinstance(group, Mapping)  # noqa: S101 - for the type checker: asked above
+    name = build.stack.resource(
+        build.names[policy.name],
+        "OS::Nova::ServerGroup",
+        {"policies": [build.value(group.get("policies", "anti-affinity"))]},
+        policy.origin,
+        f"the gateways of {policy.cluster} stay together or apart",
+    )
+    edge.became(policy.name, group=name)
+    return ()
+
+
+def _is_group(policy: ClusterPolicy) -> bool:
+    """Whether a policy is all that a server group of its own can be."""
+    group = policy.settings.get("servergroup")
+    named = isinstance(group, Mapping) and group.get("name") is not None
+    return policy.kind == "affinity" and isinstance(group, Mapping) and not named
+
+
+def hints(edge: Edge, cluster: Cluster, build: Build) -> Data:
+    """Which server group the servers of a cluster are in, if any."""
+    found = next((policy for policy in edge.site.policies.get(cluster.name, ()) if _is_group(policy)), None)
+    return {"group": {"get_resource": build.names[found.name]}} if found else None
+
+
+def leave_out(edge: Edge, policy: ClusterPolicy) -> Iterable[Diagnostic]:
     yield Diagnostic(
         rules.POLICY_NOT_IN_TARGET,
         policy.origin,

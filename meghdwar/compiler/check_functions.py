@@ -53,7 +53,7 @@ def check(found: Call, here: Here) -> Iterator[Diagnostic]:
     if found.name == "get_input":
         yield from _get_input(arguments, here)
     elif found.name in REFERENCES:
-        yield from _reference(found, arguments, here)
+        yield from reference(found.name == "get_attribute", arguments, here)
     elif found.name == "get_operation_output":
         yield from _operation_output(arguments, here)
     elif found.name == "get_artifact":
@@ -168,8 +168,9 @@ def _walk(schema: Schema | None, path: list[Node], what: str) -> Iterator[Diagno
             return
 
 
-def _reference(found: Call, arguments: list[Node], here: Here) -> Iterator[Diagnostic]:
-    """get_property and get_attribute: the entity, then a requirement or capability or none, then the property."""
+def reference(attribute: bool, arguments: list[Node], here: Here) -> Iterator[Diagnostic]:
+    """What get_property and get_attribute ask for: the entity, then a requirement or capability or none, then the
+    property. Where an output of an operation goes is said in the same way."""
     entity = arguments[0]
     if not entity.is_scalar:
         if not entity.is_map and not entity.is_list:
@@ -212,7 +213,7 @@ def _reference(found: Call, arguments: list[Node], here: Here) -> Iterator[Diagn
             )
             return
         type_ = bound.type
-    attribute, path = found.name == "get_attribute", arguments[1:]
+    path = arguments[1:]
     if here.major == "2" and bound is not None and paths.is_path(path):
         yield from _at(paths.follow(bound, path), attribute, here)
     elif type_ is not None and not type_.broken:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from meghdwar.compiler import constraints, functions, operations, refinements, rules, validation, values
+from meghdwar.compiler import constraints, functions, operations, refinements, rules, units, validation, values
 from meghdwar.compiler.documents import TYPE_KINDS, Document, Files, RawType, Scope
 from meghdwar.compiler.service import Here
 from meghdwar.compiler.source import Node
@@ -31,7 +31,7 @@ def check_types(document: Document, files: Files) -> Iterator[Diagnostic]:
                     f"cannot define the data type {name!r}: it is built in",
                     "choose another name",
                 )
-            if node.is_map:
+            if node.is_map or (document.major == "2" and node.is_null and kind == "data"):
                 yield from _type(raw, resolve(raw), files)
             elif document.major == "2" and kind != "group" and node.is_scalar and not node.is_null:
                 continue  # said by the grammar
@@ -60,6 +60,14 @@ def _type(raw: RawType, type_: TypeDef, files: Files) -> Iterator[Diagnostic]:
         return
     if derived is not None and type_.parent is None and not type_.primitive:
         yield unknown(raw.kind, derived, raw.scope)
+    version = type_.node.get("version")
+    if version is not None and version.is_scalar and here.major == "2" and units.version(version.text) is None:
+        yield Diagnostic(
+            rules.BAD_VERSION_VALUE,
+            version.span,
+            f"cannot read {version.text[:40]!r} as a version",
+            "write it as 1.0, 1.0.0 or 1.0.0.alpha-10",
+        )
     for section in ("properties", "attributes", "inputs"):
         own = type_.node.section(section)
         if not own:
@@ -84,17 +92,17 @@ def _nothing(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnostic]:
 def schema(item: Schema, above: Schema | None, here: Here, what: str, depth: int = 0) -> Iterator[Diagnostic]:
     """One definition of a property, attribute, input or entry, and its default against it."""
     node = item.node
-    if depth > 16 or not (node.is_map or node.is_scalar):
-        return
     if above is not None and item.fixed is node:  # 2.0: refined by its value alone
         yield from values.check(node, above, here)
         return
-    named = node.get("type") if node.is_map else node
+    if depth > 16 or (node.is_list and here.major == "1"):
+        return
+    named = node if node.is_scalar else node.get("type")
     if named is None or not named.is_scalar or named.is_null:
         if (
             above is None
             and item.parent is None
-            and not node.is_null
+            and (not node.is_null or here.major == "2")
             and node.get("value") is None
             and here.type is not None
         ):
@@ -359,6 +367,9 @@ def _data_members(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnost
             inherited = (above.entry if key == "entry_schema" else above.key) if above is not None else None
             yield from schema(Schema(inner, here.scope, inherited), inherited, here, f"the {key}")
     base = type_.base
+    if here.major == "2":
+        yield from _named_type(type_, here)
+        yield from _scalar_type(type_)
     if here.major == "2" and node.get("derived_from") is None and not node.section("properties"):
         yield Diagnostic(
             rules.MISSING_KEY,
@@ -375,6 +386,39 @@ def _data_members(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnost
         )
     yield from clauses(node.get("constraints"), lambda operand: values.datum(operand, _as_schema(type_)), base)
     yield from _validation(node, here)
+
+
+def _named_type(type_: TypeDef, here: Here) -> Iterator[Diagnostic]:
+    """2.0: the type of the numbers in a scalar type."""
+    for key in ("data_type", "data_value_type"):
+        named = type_.node.get(key)
+        if named is not None and primitive(named.text, here.scope) not in ("integer", "float"):
+            raw = here.scope.lookup("data", named.text)
+            if raw is None or resolve(raw).base not in ("integer", "float", ""):
+                yield Diagnostic(
+                    rules.BAD_REFINEMENT,
+                    named.span,
+                    f"cannot count in {named.text!r}: a scalar is made of integers or floats",
+                    "write integer or float",
+                )
+
+
+def _scalar_type(type_: TypeDef) -> Iterator[Diagnostic]:
+    """2.0: each unit says how many of the canonical one it is."""
+    for key in ("units", "unit_symbol_map", "prefixes"):
+        for unit, factor in type_.node.section(key).items():
+            if type(factor.scalar) not in (int, float):
+                yield Diagnostic(
+                    rules.WRONG_SHAPE,
+                    factor.span if not factor.is_null else factor.key_span,
+                    f"cannot measure with {unit!r}: it has to say a number",
+                    "write how many of the canonical unit it is",
+                )
+    canonical = type_.node.get("canonical_unit")
+    if canonical is not None and type_.units and canonical.text not in type_.units:
+        yield Diagnostic(
+            rules.BAD_UNIT, canonical.span, f"cannot find unit {canonical.text!r}", nearest(canonical.text, type_.units)
+        )
 
 
 def _as_schema(type_: TypeDef) -> Schema:

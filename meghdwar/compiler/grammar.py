@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from meghdwar.compiler import rules
-from meghdwar.compiler.source import Node
+from meghdwar.compiler.source import Node, empty
 from meghdwar.diagnostics import Diagnostic, did_you_mean
 
 # A shape says what a value has to be: one of these words, ("map" | "list" | "named", shape) for collections of
@@ -221,7 +221,15 @@ TOSCA_2: Grammar = {
         },
     ),
     "capability type": SIMPLE["capability type"].but("valid_source_types", valid_source_node_types=NAMES, valid_relationship_types=NAMES),
-    "interface type": replace(SIMPLE["interface type"].but(inputs=_map("parameter")), open=None),
+    "interface type": replace(
+        SIMPLE["interface type"].but(
+            inputs=_map("outgoing"), operations=_map("operation definition"), notifications=_map("operation definition")
+        ),
+        open=None,
+    ),
+    "operation definition": Construct(
+        "an operation", {**_DOC, "implementation": "implementation", "inputs": _map("outgoing"), "outputs": _map("parameter")}, short=TEXT
+    ),
     "operation": Construct("an operation", {**_DOC, "implementation": "implementation", "inputs": VALUES, "outputs": VALUES}, short=TEXT),
     "notification": Construct("a notification", {**_DOC, "implementation": "implementation", "inputs": VALUES, "outputs": VALUES}, short=TEXT),
     "relationship type": SIMPLE["relationship type"].but(
@@ -229,7 +237,7 @@ TOSCA_2: Grammar = {
         valid_capability_types=NAMES, valid_target_node_types=NAMES, valid_source_node_types=NAMES,
     ),
     "group type": SIMPLE["group type"].but("interfaces", "capabilities", "requirements"),
-    "property": Construct("a property", {**_DOC, **_SCHEMA_2, "type": TEXT, "required": BOOLEAN, "default": ANY, "value": ANY, "status": TEXT, "external_schema": TEXT}, short=TEXT),
+    "property": Construct("a property", {**_DOC, **_SCHEMA_2, "type": TEXT, "required": BOOLEAN, "default": ANY, "value": ANY, "status": TEXT, "external_schema": TEXT}, short=ANY),
     "attribute": Construct("an attribute", {**_DOC, **_SCHEMA_2, "type": TEXT, "default": ANY, "value": ANY, "status": TEXT, "required": BOOLEAN}),
     "parameter": Construct(
         "a parameter", {**_DOC, **_SCHEMA_2, "type": TEXT, "required": BOOLEAN, "default": ANY, "value": ANY, "status": TEXT, "mapping": ANY}
@@ -237,10 +245,10 @@ TOSCA_2: Grammar = {
     "schema": Construct("a schema", {**_SCHEMA_2, **_DOC, "type": TEXT}, short=TEXT),
     "requirement definition": SIMPLE["requirement definition"].but("occurrences", count_range=COUNTS, required=()),
     "relationship definition": Construct(
-        "a relationship", {**_DOC, "type": TEXT, "properties": ANY, "attributes": ANY, "interfaces": _map("interface")}, short=TEXT
+        "a relationship", {**_DOC, "type": TEXT, "properties": VALUES, "attributes": VALUES, "interfaces": _map("interface")}, short=TEXT
     ),
     "capability definition": SIMPLE["capability definition"].but(
-        "valid_source_types", "occurrences", valid_source_node_types=NAMES, valid_relationship_types=NAMES
+        "valid_source_types", "occurrences", properties=VALUES, attributes=_map("attribute"), valid_source_node_types=NAMES, valid_relationship_types=NAMES
     ),
     "interface": Construct("an interface", {**_DOC, "type": TEXT, **_OPERATIONS_2}),
     "implementation": Construct(
@@ -249,18 +257,22 @@ TOSCA_2: Grammar = {
         short=TEXT,
     ),
     "node filter": Construct("a node filter", open=ANY),
-    "topology": SIMPLE["topology"].but(functions=_map("function"), outputs=_map("output")),
-    "output": Construct(
-        "an output", {**_DOC, **_SCHEMA_2, "type": TEXT, "required": BOOLEAN, "default": ANY, "value": ANY, "status": TEXT, "mapping": ANY}, short=ANY
+    "topology": SIMPLE["topology"].but(functions=_map("function"), outputs=_map("outgoing")),
+    "outgoing": Construct(  # a parameter that may be written as its value alone
+        "a parameter", {**_DOC, **_SCHEMA_2, "type": TEXT, "required": BOOLEAN, "default": ANY, "value": ANY, "status": TEXT, "mapping": ANY}, short=ANY
     ),
     "node template": SIMPLE["node template"].but(count=ANY),
     "requirement": SIMPLE["requirement"].but(
-        "occurrences", node=ANY, count=ANY, directives=NAMES, optional=ANY, allocation=ANY, short=ANY
+        "occurrences", node=ANY, count=ANY, directives=NAMES, optional=ANY, allocation=VALUES, short=ANY
     ),
     "capability": Construct("a capability", {**_ASSIGNED, **_DOC, "directives": NAMES, "type": TEXT}),
     "group": SIMPLE["group"].but("interfaces", "targets"),
     "trigger": Construct("a trigger", {**_DOC, "event": TEXT, "condition": ANY, "action": _list("activity")}, ("event", "action")),
-    "activity": Construct("an activity", {"delegate": ANY, "set_state": TEXT, "call_operation": ANY, "inline": ANY}),
+    "activity": Construct(
+        "an activity", {"delegate": "workflow call", "set_state": TEXT, "call_operation": "operation call", "inline": "workflow call"}
+    ),
+    "workflow call": Construct("a call of a workflow", {"workflow": TEXT, "inputs": VALUES}, ("workflow",), short=TEXT),
+    "operation call": Construct("a call of an operation", {"operation": TEXT, "inputs": VALUES}, ("operation",), short=TEXT),
     "substitution": SIMPLE["substitution"].but(
         properties=VALUES, attributes=VALUES, capabilities=VALUES, requirements=_list(ANY), interfaces=VALUES
     ),
@@ -294,7 +306,12 @@ def _a(kind: str) -> str:
 
 
 def _check(node: Node, shape: Shape, what: str, grammar: Grammar, found: list[Diagnostic]) -> None:
-    if shape == ANY or node.is_null:
+    if shape == ANY:
+        return
+    if node.is_null:
+        construct = grammar.get(shape) if isinstance(shape, str) and grammar is not SIMPLE else None
+        if construct is not None and construct.required and "type" not in construct.required:
+            _construct(empty(node.file).under(node.key_at), construct, what, grammar, found)
         return
     if isinstance(shape, tuple):
         _collection(node, shape[0], shape[1], what, grammar, found)
@@ -387,6 +404,9 @@ def _collection(node: Node, kind: str, item: str, what: str, grammar: Grammar, f
 def _construct(node: Node, construct: Construct, what: str, grammar: Grammar, found: list[Diagnostic]) -> None:
     if construct.short == ANY and len(node.map) == 1 and next(iter(node.map)).startswith("$"):
         return  # 2.0: a call
+    if construct.short == TEXT and node.is_scalar and grammar is not SIMPLE:
+        _check(node, TEXT, what or construct.what, grammar, found)
+        return
     if not node.is_map:
         if node.is_list and not node.list and grammar is SIMPLE:
             return  # real files write [] for nothing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Mapping
 
-from meghdwar.compiler import refinements, rules, values
+from meghdwar.compiler import check_functions, refinements, rules, values
 from meghdwar.compiler.documents import Files
 from meghdwar.compiler.service import Bound, Here
 from meghdwar.compiler.source import Node
@@ -47,8 +47,8 @@ def of_type(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnostic]:
 
 def definitions(node: Node, here: Here, files: Files) -> Iterator[Diagnostic]:
     """The operations of an interface type, which 2.0 lets only node and relationship types implement."""
-    for operation in operation_nodes(node).values():
-        implementation = operation if operation.is_scalar else operation.get("implementation")
+    for item in operation_nodes(node).values():
+        implementation = item if item.is_scalar else item.get("implementation")
         if here.major == "2" and implementation is not None and not implementation.is_null:
             yield Diagnostic(
                 rules.UNKNOWN_KEY,
@@ -56,7 +56,7 @@ def definitions(node: Node, here: Here, files: Files) -> Iterator[Diagnostic]:
                 "cannot implement an operation in an interface type",
                 "move the implementation to the node or relationship types that have the interface",
             )
-        yield from _operation(operation, here, files, {})
+        yield from operation(item, here, files, {})
 
 
 def assigned(bound: Bound, here: Here, files: Files) -> Iterator[Diagnostic]:
@@ -92,25 +92,46 @@ def _operations(
         for name, places in known.items()
         if not (isinstance(places, list) and len(places) == 1 and places[0][0] in operation_nodes(node).values())
     }
-    for name, operation in operation_nodes(node).items():
+    for name, item in operation_nodes(node).items():
         if not loose and declared and name not in declared and here.bound is not None:
             yield Diagnostic(
                 rules.UNKNOWN_OPERATION,
-                operation.key_span,
+                item.key_span,
                 f"cannot find operation {name!r} in this interface",
                 did_you_mean(name, declared) or f"it has {', '.join(sorted(declared))}",
             )
-        yield from _operation(operation, here, files, artifacts)
+        yield from operation(item, here, files, artifacts)
     for value in node.section("inputs").values():
         yield from _input(value, here)
 
 
-def _operation(node: Node, here: Here, files: Files, artifacts: Mapping[str, object]) -> Iterator[Diagnostic]:
+def operation(node: Node, here: Here, files: Files, artifacts: Mapping[str, object]) -> Iterator[Diagnostic]:
     implementation = node if node.is_scalar and not node.is_null else node.get("implementation")
     if implementation is not None:
         yield from _implementation(implementation, here, files, artifacts)
     for value in node.section("inputs").values():
         yield from _input(value, here)
+    if here.major == "2":
+        for value in node.section("outputs").values():
+            yield from _output(value, here)
+
+
+def _output(value: Node, here: Here) -> Iterator[Diagnostic]:
+    """2.0: what an operation gives back goes to an attribute; in types it may be only defined."""
+    mapping = value.get("mapping") if value.is_map else value
+    if value.is_map:
+        yield from _input(value, here)
+    if mapping is None or mapping.is_null:
+        return
+    if not mapping.is_list or len(mapping.list) < 2:
+        yield Diagnostic(
+            rules.WRONG_SHAPE,
+            mapping.span,
+            "cannot put an output there: it has to be a list that ends in an attribute",
+            "write [SELF, ATTRIBUTE]",
+        )
+    elif here.bound is not None or mapping.list[0].text == "SELF":
+        yield from check_functions.reference(True, mapping.list, here)
 
 
 def _input(value: Node, here: Here) -> Iterator[Diagnostic]:

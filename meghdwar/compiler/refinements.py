@@ -42,7 +42,7 @@ def of_requirement(name: str, type_: TypeDef, node: Node, here: Here) -> Iterato
                 here, place, f"cannot make the {key} of requirement {name!r} {mine}: a parent type says {theirs}",
                 f"use {theirs} or a type derived from it", above,
             )  # fmt: skip
-    counts = node.get("count_range") or node.get("occurrences")
+    counts = node.get("count_range") if here.major == "2" else None  # the normative types of 1.x widen theirs
     if counts is not None and (own.low < above.low or own.high > above.high):
         message = f"cannot fill requirement {name!r} more freely than a parent type says"
         yield _said(here, counts, message, "stay inside the range of the parent", above)

@@ -121,6 +121,8 @@ def check(service: Service, bound: Bound, here: Here) -> Iterator[Diagnostic]:
     """The requirements of one template."""
     type_ = bound.type
     for fill in bound.fills:
+        if service.major == "2":
+            yield from _written(fill, here)
         if fill.definition is None:
             if type_ is not None and not type_.broken:
                 if (
@@ -172,6 +174,34 @@ def check(service: Service, bound: Bound, here: Here) -> Iterator[Diagnostic]:
             )
 
 
+def _written(fill: Fill, here: Here) -> Iterator[Diagnostic]:
+    """2.0: the node with its index, how often, and whether it may be left open."""
+    node = fill.node
+    target = node.get("node") if node.is_map else node
+    if target is not None and (target.is_map or target.is_list):
+        good = len(target.list) == 2 and target.list[0].is_scalar and _is_count(target.list[1], here)
+        if not good:
+            yield Diagnostic(
+                rules.WRONG_SHAPE,
+                target.span,
+                f"cannot read the node of requirement {fill.name!r} from this {target.kind}",
+                "write the name of a node template, or [NAME, INDEX]",
+            )
+    count, optional = node.get("count"), node.get("optional")
+    if count is not None and not _is_count(count, here):
+        yield Diagnostic(
+            rules.WRONG_SHAPE, count.span, "cannot read this count: it is an integer from 0", "write a number"
+        )
+    if optional is not None and not isinstance(optional.scalar, bool) and functions.call(optional, here) is None:
+        yield Diagnostic(
+            rules.WRONG_SHAPE, optional.span, "cannot read `optional`: it is true or false", "write true or false"
+        )
+
+
+def _is_count(node: Node, here: Here) -> bool:
+    return functions.call(node, here) is not None or (type(node.scalar) is int and node.scalar >= 0)
+
+
 def _filled(bound: Bound, here: Here) -> Counter[str]:
     """How often each requirement is filled; 2.0 says so by `count`, and what only an input says counts once."""
     return Counter({name: max(n for n, _ in _numbered(bound, name, here)) for name in {f.name for f in bound.fills}})
@@ -190,8 +220,6 @@ def _numbered(bound: Bound, name: str, here: Here) -> Iterator[tuple[int, Fill]]
 
 def _target(service: Service, bound: Bound, fill: Fill, definition: RequirementDef) -> Iterator[Diagnostic]:
     node = fill.node
-    if not node.is_map and not node.is_scalar:
-        return
     target_node = node.get("node") if node.is_map else node
     if target_node is not None and target_node.is_list and target_node.list:
         target_node = target_node.list[0]

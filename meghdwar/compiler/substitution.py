@@ -5,12 +5,12 @@ Source: TOSCA Simple Profile in YAML 1.3, section 3.8.13; TOSCA 2.0, chapter 15.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from meghdwar.compiler import rules
 from meghdwar.compiler.service import Here, Service
 from meghdwar.compiler.source import Node
-from meghdwar.compiler.types import named_items, resolve, unknown
+from meghdwar.compiler.types import TypeDef, named_items, resolve, unknown
 from meghdwar.diagnostics import Diagnostic, nearest
 
 
@@ -57,13 +57,49 @@ def check(service: Service, here: Here) -> Iterator[Diagnostic]:
             elif parts is not None:
                 yield from _mapped(service, parts, item)
             elif section == "properties":
-                yield from _mapped_property(service, item)
+                yield from _mapped_to("input", service.inputs, item, service)
+            elif section == "attributes" and service.major == "2":
+                yield from _mapped_to("output", service.node.section("outputs"), item, service)
+    if service.major == "2":
+        yield from _interfaces(service, node, type_)
+
+
+def _interfaces(service: Service, node: Node, type_: TypeDef) -> Iterator[Diagnostic]:
+    """Operations of the node type, each done by a workflow."""
+    workflows = service.node.section("workflows")
+    for name, operations in node.section("interfaces").items():
+        known = type_.interfaces.get(name)
+        if known is None:
+            message = f"cannot map interface {name!r}: {type_.name} has none of that name"
+            yield Diagnostic(rules.BAD_SUBSTITUTION, operations.key_span, message, nearest(name, type_.interfaces))
+            continue
+        if not operations.is_map:
+            message = f"cannot map interface {name!r} to a {operations.kind}: it has to be a map"
+            yield Diagnostic(rules.BAD_SUBSTITUTION, operations.span, message, "write OPERATION: WORKFLOW")
+        for operation, workflow in operations.map.items():
+            if operation not in known.operations:
+                message = f"cannot map operation {operation!r}: interface {name!r} has none of that name"
+                yield Diagnostic(
+                    rules.BAD_SUBSTITUTION, workflow.key_span, message, nearest(operation, known.operations)
+                )
+            elif workflow.text not in workflows:
+                message = f"cannot find workflow {workflow.text!r} to map to"
+                yield Diagnostic(rules.BAD_SUBSTITUTION, workflow.span, message, nearest(workflow.text, workflows))
 
 
 def _mapped(service: Service, parts: str, item: Node) -> Iterator[Diagnostic]:
     """[template, capability or requirement] in one of the forms that the versions have."""
     path = item.list if item.is_list else (item.get("mapping") or item).list
+    if path and path[0].is_list and service.major == "2":  # one requirement goes to several
+        for inner in path:
+            yield from _mapped(service, parts, inner)
+        return
+    if not path and item.is_scalar and service.major == "2" and parts == "requirements":
+        path = [item]  # a node that is selected from elsewhere
     if not path or not path[0].is_scalar:
+        if service.major == "2":
+            message = "cannot read this mapping: it has to be a list of a node template and what it has"
+            yield Diagnostic(rules.BAD_SUBSTITUTION, item.span, message, "write [NODE, NAME]")
         return
     bound = service.templates.get(path[0].text)
     if bound is None:
@@ -86,18 +122,18 @@ def _mapped(service: Service, parts: str, item: Node) -> Iterator[Diagnostic]:
             )
 
 
-def _mapped_property(service: Service, item: Node) -> Iterator[Diagnostic]:
+def _mapped_to(what: str, known: Mapping[str, object], item: Node, service: Service) -> Iterator[Diagnostic]:
     path = item.list if item.is_list else ((item.get("mapping") or item).list if item.is_map else [item])
     if (
         len(path) == 1
         and path[0].is_scalar
         and not path[0].is_null
-        and path[0].text not in service.inputs
+        and path[0].text not in known
         and service.major == "2"
     ):
         yield Diagnostic(
             rules.BAD_SUBSTITUTION,
             path[0].span,
-            f"cannot find input {path[0].text!r} to map to",
-            nearest(path[0].text, service.inputs),
+            f"cannot find {what} {path[0].text!r} to map to",
+            nearest(path[0].text, known),
         )

@@ -76,7 +76,7 @@ class Schema:
 
     def __init__(self, node: Node, scope: Scope, parent: Schema | None = None, is_entry: bool = False) -> None:
         get = node.get
-        by_value = parent is not None and node.is_scalar and scope.major == "2" and not is_entry
+        by_value = parent is not None and scope.major == "2" and not is_entry and _is_value(node)
         type_ = None if by_value else get("type") if node.is_map else node
         self.node = node
         self.scope = scope
@@ -396,6 +396,11 @@ _DEFINITION = {
     "type", "default", "required", "description", "value", "entry_schema", "constraints", "status", "key_schema",
     "validation", "metadata",
 }  # fmt: skip
+
+
+def _is_value(node: Node) -> bool:
+    """2.0: whether a refinement gives a value and not a definition."""
+    return not node.is_null and (not node.is_map or (len(node.map) == 1 and next(iter(node.map)).startswith("$")))
 
 
 def is_definition(node: Node) -> bool:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from meghdwar.compiler import rules, values
+from meghdwar.compiler import check_types, operations, rules, values
 from meghdwar.compiler.service import Bound, Here, Service
 from meghdwar.compiler.source import Node
-from meghdwar.compiler.types import TypeDef
+from meghdwar.compiler.types import Schema, TypeDef
 from meghdwar.diagnostics import Diagnostic, did_you_mean, nearest
 
 ACTIVITIES = ("delegate", "set_state", "call_operation", "inline")
@@ -19,6 +19,12 @@ ACTIVITIES = ("delegate", "set_state", "call_operation", "inline")
 def check(service: Service, here: Here) -> Iterator[Diagnostic]:
     workflows = service.node.section("workflows")
     for node in workflows.values():
+        for name, item in node.section("inputs").items():
+            if item.is_map:
+                yield from check_types.schema(Schema(item, here.scope), None, here, f"input {name!r}")
+        implementation = node.get("implementation")
+        if implementation is not None:
+            yield from operations.operation(node, here, service.files, {})
         steps = node.section("steps")
         for step in steps.values():
             yield from _step(service, step, steps, here)
@@ -36,6 +42,15 @@ def _step(service: Service, step: Node, steps: dict[str, Node], here: Here) -> I
     if target is not None and target.is_scalar:
         bound, wrong = _target(service, target)
         yield from wrong
+    related = step.get("target_relationship")
+    type_ = bound.type if bound is not None and bound.kind == "node" else None
+    if related is not None and type_ is not None and not type_.broken and related.text not in type_.requirements:
+        yield Diagnostic(
+            rules.BAD_WORKFLOW,
+            related.span,
+            f"cannot find requirement {related.text!r} in {type_.name}",
+            nearest(related.text, type_.requirements),
+        )
     for key in ("on_success", "on_failure"):
         named = step.get(key)
         for item in (named.list if named.is_list else [named]) if named is not None else ():

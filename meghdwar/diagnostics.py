@@ -91,7 +91,8 @@ def _alike(word: str, names: Iterable[str]) -> list[str]:
             scores[name] = 2
         elif _is_one_slip(last, end) or share >= _ALIKE:
             scores[name] = share
-    return sorted(scores, key=lambda name: (-scores[name], name))
+    slips = {name: score for name, score in scores.items() if score == 2} or scores
+    return sorted(slips, key=lambda name: (-slips[name], name))
 
 
 @lru_cache(maxsize=4096)

@@ -125,6 +125,7 @@ def add_cluster(edge: Edge, cluster: Cluster, build: Build) -> Iterable[Diagnost
         },
         cluster.origin,
         f"the gateways of {edge.application.name}, all alike",
+        depends_on=edges.subnets(members[0], build),
     )
     edge.became(cluster.name, group=name)
     build.stack.output(f"{cluster.name}_gateways", {"get_attr": [name, "refs_map"]}, "The members: the server of each.")

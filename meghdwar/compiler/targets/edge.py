@@ -127,6 +127,12 @@ def networks(gateway: Gateway, build: Build) -> Data:
     return found or None
 
 
+def subnets(gateway: Gateway, build: Build) -> list[str]:
+    """What has to be there before the gateway is, where Heat does not see to it: the addresses of its networks."""
+    own = (n for n in gateway.networks if isinstance(n, str) and isinstance(build.elements.get(n), Network))
+    return [build.part(network, "subnet") for network in own]
+
+
 def user_data(edge: Edge, gateway: Gateway, build: Build) -> Data:
     """What turns the machine into a gateway. Gateways with the same hypervisor share it."""
     parameter = cloud_init.PARAMETERS.get(gateway.hypervisor)

@@ -143,6 +143,7 @@ def add_gateway(edge: Edge, gateway: Gateway, build: Build) -> Iterable[Diagnost
         {"type": kind, "properties": spec},
         gateway.origin,
         f"how {gateway.name} is made: nodes of one cluster that differ need a profile each",
+        depends_on=edges.subnets(gateway, build),
     )
     edge.became(gateway.name, profile=profile)
     if not edge.release.node:

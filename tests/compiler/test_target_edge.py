@@ -54,6 +54,7 @@ def test_with_the_plug_in_the_stack_does_it_all() -> None:
         "edge_b": "OS::Senlin::Node",
         "arena_saves": "OS::Cinder::VolumeAttachment",
         "saves": "OS::Cinder::Volume",
+        "edges_profile": "OS::Senlin::Profile",
         "edges": "OS::Senlin::Cluster",
         "edges_servers": "OS::Heat::Value",
         "health": "OS::Senlin::Policy",
@@ -129,7 +130,7 @@ def test_a_heat_whose_senlin_is_an_empty_shell_is_refused(heat: str) -> None:
 
 def test_a_cluster_goes_before_the_profiles_of_its_nodes() -> None:
     data, _plan, _codes = made(arena(), heat="2024.1")
-    assert data["resources"]["edges"]["depends_on"] == ["edge_b_profile"]  # the first one is its own profile
+    assert data["resources"]["edges"]["depends_on"] == ["edge_a_profile", "edge_b_profile"]
 
 
 def test_a_lower_limit_comes_when_the_gateways_are_there() -> None:
@@ -149,10 +150,19 @@ def test_a_profile_pins_its_gateway() -> None:
             "flavor": {"get_param": "flavor"},
             "image": "edge-lxd",
             "metadata": {"meghdwar_gateway": "edge_b"},
+            "name": "edge_b",
             "networks": [{"network": "edge-net"}],
             "user_data": {"get_attr": ["lxd_gateway", "config"]},
         },
     }
+
+
+def test_a_member_that_is_added_is_like_a_gateway_and_nobody_takes_it_for_one() -> None:
+    data, _plan, _codes = made(arena())
+    gateways = data["resources"]["edge_a_profile"]["properties"]["properties"]
+    added = data["resources"]["edges_profile"]["properties"]["properties"]
+    assert gateways.keys() - added.keys() == {"availability_zone", "metadata", "name"}
+    assert {key: gateways[key] for key in added} == added
 
 
 def test_a_cluster_with_a_standing_gateway_has_stacks_for_nodes() -> None:
@@ -173,7 +183,14 @@ def test_a_cluster_with_a_standing_gateway_has_stacks_for_nodes() -> None:
 
 def test_the_pattern_of_a_cluster_is_a_gateway_that_can_be_built_again() -> None:
     data, _plan, _codes = made(arena(gateways=(standing("edge_a", 1), gateway("edge_b"))))
-    assert data["resources"]["edges"]["properties"]["profile"] == {"get_resource": "edge_b_profile"}
+    assert data["resources"]["edges"]["properties"]["profile"] == {"get_resource": "edges_profile"}
+    (template,) = [p for name, p in data["parameters"].items() if name.startswith("added_gateway_template")]
+    assert template["default"]["resources"]["gateway"]["type"] == "OS::Nova::Server"
+
+
+def test_without_a_gateway_that_can_be_built_the_first_one_is_the_pattern() -> None:
+    data, _plan, _codes = made(arena(gateways=(standing("edge_a", 1), standing("edge_b"))))
+    assert data["resources"]["edges"]["properties"]["profile"] == {"get_resource": "edge_a_profile"}
 
 
 def test_policies_that_senlin_takes_in_vain_are_said() -> None:
@@ -322,7 +339,7 @@ def test_gateways_share_what_they_do_at_their_first_start(number: int) -> None:
     text = hot.emit(stack.data())
     assert text.count("#cloud-config") == 1
     assert len(text) < 524288
-    assert len(stack.resources) == 2 * number + 6
+    assert len(stack.resources) == 2 * number + 7
 
 
 def test_many_cloudlets_do_not_fill_the_template_with_names() -> None:

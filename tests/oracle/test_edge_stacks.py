@@ -46,8 +46,13 @@ def stack(application: Application, target_: str, heat: str) -> judge.Stack:
     return judge.Stack(f"{target_} {heat}", hot.emit(made_.data()))
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("heat", ["zed", "2023.1", "2023.2", "2024.1", "plugin"])
+BIG = ("100", "300")  # where the releases differ is in small ones already
+CASES = [
+    (s, h) for h in ("zed", "2023.1", "2023.2", "2024.1", "plugin") for s in SHAPES if s not in BIG or h == "plugin"
+]
+
+
+@pytest.mark.parametrize(("shape", "heat"), CASES)
 def test_senlin(shape: str, heat: str, heat22: judge.Heat, senlin16: judge.Senlin) -> None:
     (verdict,) = heat22.judge([stack(SHAPES[shape], "senlin", heat)])
     assert verdict.accepted, str(verdict)

@@ -188,7 +188,7 @@ def added_profile(edge: Edge, cluster: Cluster, pattern: Gateway, build: Build) 
     so that nobody takes them for that gateway."""
     kind = profile_type(edge, cluster)
     given = _server(edge, pattern, build, NOVA_ONLY | NAMED_ONLY)
-    spec: Data = given if kind == specs.SERVER else _stack_spec(build, "added", given, built_template(given))
+    spec: Data = given if kind == kinds.SERVER else _stack_spec(build, "added", given, built_template(given))
     return build.stack.resource(
         build.part(cluster.name, "profile"),
         "OS::Senlin::Profile",

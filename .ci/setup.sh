@@ -18,7 +18,7 @@ is_python() {
 find_python() {
     local version=$1 candidate
     for candidate in "python$version" "/usr/bin/python$version" "/usr/local/bin/python$version" \
-        "$HOME"/.pyenv/versions/"$version".*/bin/python python3; do
+        "${HOME:-/root}"/.pyenv/versions/"$version".*/bin/python python3; do
         if is_python "$candidate" "$version"; then
             command -v "$candidate"
             return 0
@@ -52,18 +52,20 @@ main_python() {
 }
 
 # make_venv FOLDER PYTHON EXTRAS: an environment with this checkout in it, kept until the packaging changes.
+# One that was made elsewhere, or by another Python, is made anew: its scripts name both.
 make_venv() {
-    local folder=$1 python=$2 extras=$3 wanted stamp
-    wanted=$({ cat setup.py pyproject.toml; "$python" --version; pwd; } | sha256sum)
+    local folder=$1 python=$2 extras=$3 made_in wanted stamp
+    made_in="$PWD $("$python" --version)"
+    wanted=$({ cat setup.py pyproject.toml && printf '%s' "$made_in"; } | sha256sum)
     stamp="$folder/.installed${extras//,/-}"
-    if [ -x "$folder/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+    if [ "$(cat "$folder/.made-in" 2>/dev/null)" = "$made_in" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
         return 0
     fi
     say "making $folder with $("$python" --version)"
-    if ! "$folder/bin/python" -c "import sys" >/dev/null 2>&1 ||
-        [ "$("$folder/bin/python" --version)" != "$("$python" --version)" ]; then
+    if [ "$(cat "$folder/.made-in" 2>/dev/null)" != "$made_in" ]; then
         rm -rf "$folder"
         "$python" -m venv "$folder"
+        printf '%s\n' "$made_in" >"$folder/.made-in"
     fi
     "$folder/bin/python" -m pip install -qq --disable-pip-version-check -e ".${extras:+[$extras]}"
     printf '%s\n' "$wanted" >"$stamp"

@@ -11,7 +11,6 @@ checks; heat-translator and mdw-compile write a stack (mdw-compile its plan as w
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
@@ -76,18 +75,27 @@ class Run:
     peak_mb: float
 
 
+# A process starts its life with the memory peak of the one that made it, so a small one has to be in between.
+LAUNCHER = """
+import os, sys
+child = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(child, 0)
+with open(sys.argv[1], "w") as out:
+    print(os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, file=out)
+"""
+
+
 def measure(command: list[str], folder: str) -> Run:
     """User and system time of one process, and the most memory that it held."""
-    log = Path(folder) / "log"
+    log, usage = Path(folder) / "log", Path(folder) / "usage"
+    launcher = [sys.executable, "-S", "-E", "-c", LAUNCHER, str(usage)]
     with log.open("wb") as out:
-        child = subprocess.Popen(command, cwd=folder, env=CLEAN, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise SystemExit(
-            f"cannot measure: {' '.join(command)} ended with {child.returncode}:\n{log.read_text()[-2000:]}"
-        )
-    return Run(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+        done = [*launcher, *command]
+        subprocess.run(done, cwd=folder, env=CLEAN, stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=True)
+    status, cpu_s, peak_mb = usage.read_text().split()
+    if status != "0":
+        raise SystemExit(f"cannot measure: {' '.join(command)} ended with {status}:\n{log.read_text()[-2000:]}")
+    return Run(float(cpu_s), float(peak_mb))
 
 
 def ours(template: str, folder: str) -> list[str]:

@@ -19,7 +19,7 @@ from meghdwar.compiler import (
 )
 from meghdwar.compiler.documents import TYPE_KINDS, Document, Files
 from meghdwar.compiler.service import Bound, Here, Service, bind
-from meghdwar.compiler.source import Node
+from meghdwar.compiler.source import Node, empty
 from meghdwar.compiler.types import Schema, TypeDef, names, resolve, unknown
 from meghdwar.diagnostics import Diagnostic, did_you_mean, nearest
 
@@ -161,15 +161,7 @@ def _properties(bound: Bound, here: Here) -> Iterator[Diagnostic]:
     if given is not None and given.is_map:
         yield from values.members(given, type_.properties, here, what, bound.node)
     elif given is None:
-        yield from values.missing(bound.node, {}, what, bound.node)
-        yield from _missing(bound, type_, what)
-
-
-def _missing(bound: Bound, type_: TypeDef, what: str) -> Iterator[Diagnostic]:
-    if type_.properties and "copy" not in bound.node.map:
-        from meghdwar.compiler.source import MAP
-
-        yield from values.missing(Node(MAP, {}, 0, bound.node.file), type_.properties, what, bound.node)
+        yield from values.missing(empty(bound.node.file), type_.properties, what, bound.node)
 
 
 def _attributes(bound: Bound, here: Here) -> Iterator[Diagnostic]:
@@ -324,7 +316,9 @@ def _allowed(type_: TypeDef | None, key: str) -> tuple[tuple[str, ...], TypeDef 
 def _group(service: Service, bound: Bound) -> Iterator[Diagnostic]:
     here = Here(service, service.scope, bound)
     yield from _unknown_type(bound)
-    yield from _properties(bound, here)
+    for found in _properties(bound, here):
+        # published 1.x packages leave out what a group only says of itself
+        yield found.as_warning() if found.rule is rules.MISSING_PROPERTY and service.major == "1" else found
     yield from _attributes(bound, here)
     allowed, declared = _allowed(bound.type, "members")
     members = bound.node.get("members") or bound.node.get("targets")

@@ -53,7 +53,9 @@ def check(service: Service, here: Here) -> Iterator[Diagnostic]:
             if key not in known:
                 word = section[:-3] + "y" if section.endswith("ies") else section[:-1]
                 message = f"cannot map {word} {key!r}: {named.text} has none of that name"
-                yield Diagnostic(rules.BAD_SUBSTITUTION, item.key_span, message, nearest(key, known))
+                wrong = Diagnostic(rules.BAD_SUBSTITUTION, item.key_span, message, nearest(key, known))
+                # published 1.x packages map what their node type forgot to declare
+                yield wrong.as_warning() if service.major == "1" and section == "requirements" else wrong
             elif parts is not None:
                 yield from _mapped(service, parts, item)
             elif section == "properties":

@@ -137,8 +137,11 @@ def _understood(location: Location, entry: str, given: Mapping[str, object], ski
 def _edge_rules(service: Service, values: Mapping[str, Node], wrong: list[Diagnostic]) -> list[Diagnostic]:
     """What the rules of the edge say of the sound part of a template, so that all its errors come out in one run.
 
-    Values that are wrong count as absent, and nothing is said of a template with an error of its own.
+    Values that are wrong count as absent, and nothing is said of a template with an error of its own. With a
+    template of a type that is not known, what is missing from a cluster cannot be told: then nothing is said at all.
     """
+    if any(bound.type is None for bound in (*service.templates.values(), *service.groups.values())):
+        return []
     from meghdwar.compiler.lower import EDGE_RULES, lower
 
     errors = {item.span for item in wrong if item.is_error}

@@ -310,10 +310,10 @@ relationship_types:
   Link: {properties: {speed: {type: integer}}}
   FastLink: {derived_from: Link}
   Wire: {}
-interface_types: {Control: {operations: {go: {}}}, MoreControl: {derived_from: Control}, Alien: {operations: {come: {}}}}
+interface_types: {Control: {operations: {go: {}}}, MoreControl: {derived_from: Control}, Alien: {}}
 node_types:
   Target: {capabilities: {base: Base}}
-  NarrowTarget: {derived_from: Target}
+  Nearer: {derived_from: Target}
   Stranger: {capabilities: {base: Base}}
   Source:
     properties: {name: {type: string}, maybe: {type: string, required: false}, fixed: {type: string, value: a}}
@@ -329,7 +329,7 @@ node_types:
     ("lines", "code"),
     [
         (
-            "requirements: [{peer: {capability: Narrow, node: NarrowTarget, relationship: FastLink, count_range: [1, 2]}}]",
+            "requirements: [{peer: {capability: Narrow, node: Nearer, relationship: FastLink, count_range: [1, 1]}}]",
             "",
         ),
         ("requirements: [{peer: {capability: Other}}]", "MDW152"),

@@ -137,20 +137,7 @@ def schema(item: Schema, above: Schema | None, here: Here, what: str, depth: int
         inner = node.get(key)
         if inner is None or part is None or part.node is not inner:
             continue
-        if item.base and item.base not in ("list", "map"):
-            yield Diagnostic(
-                rules.BAD_REFINEMENT,
-                inner.key_span,
-                f"cannot give {what} an {key}: only lists and maps have one",
-                f"remove the {key}, or make it a list or a map",
-            )
-        elif key == "key_schema" and here.major == "2" and part.base not in ("string", ""):
-            yield Diagnostic(
-                rules.BAD_REFINEMENT,
-                inner.span,
-                f"cannot make the keys of {what} a {part.type_name}: the keys of a map are strings",
-                "use string or a type derived from it",
-            )
+        yield from _in_place(key, inner, part, item.base, here, what)
         yield from schema(
             part, above.entry if above and key == "entry_schema" else None, here, f"the {key} of {what}", depth + 1
         )
@@ -160,6 +147,24 @@ def schema(item: Schema, above: Schema | None, here: Here, what: str, depth: int
         given = node.get(key)
         if given is not None and item.base:
             yield from values.check(given, item, here)
+
+
+def _in_place(key: str, node: Node, part: Schema, base: str, here: Here, what: str) -> Iterator[Diagnostic]:
+    """Only lists and maps have schemas for what is in them, and only texts are keys."""
+    if base and base not in ("list", "map"):
+        yield Diagnostic(
+            rules.BAD_REFINEMENT,
+            node.key_span,
+            f"cannot give {what} an {key}: only lists and maps have one",
+            f"remove the {key}, or make it a list or a map",
+        )
+    elif key == "key_schema" and here.major == "2" and part.base not in ("string", ""):
+        yield Diagnostic(
+            rules.BAD_REFINEMENT,
+            node.span,
+            f"cannot make the keys of {what} a {part.type_name}: the keys of a map are strings",
+            "use string or a type derived from it",
+        )
 
 
 def _refines(item: Schema, above: Schema, named: Node, what: str) -> Iterator[Diagnostic]:
@@ -332,9 +337,22 @@ def _requirements(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnost
         if relationship is not None:
             named = relationship.get("type") if relationship.is_map else relationship
             if named is not None and named.is_scalar:
-                _, missing = find("relationship", named, scope)
+                found, missing = find("relationship", named, scope)
                 if missing is not None:
                     yield missing
+                elif found is not None and relationship.is_map and here.major == "2":
+                    yield from _refined(relationship, found, here)
+
+
+def _refined(node: Node, type_: TypeDef, here: Here) -> Iterator[Diagnostic]:
+    """2.0: what a requirement says of the properties and attributes of its relationship."""
+    for section, above in (("properties", type_.properties), ("attributes", type_.attributes)):
+        for name, item in node.section(section).items():
+            if name in above:
+                yield from schema(Schema(item, here.scope, above[name]), above[name], here, f"property {name!r}")
+            elif not type_.broken:
+                message = f"cannot find property {name!r} in {type_.name}"
+                yield Diagnostic(rules.UNKNOWN_PROPERTY, item.key_span, message, nearest(name, above))
 
 
 def _relationship_members(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnostic]:
@@ -365,7 +383,10 @@ def _data_members(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnost
         inner = node.get(key)
         if inner is not None:
             inherited = (above.entry if key == "entry_schema" else above.key) if above is not None else None
-            yield from schema(Schema(inner, here.scope, inherited), inherited, here, f"the {key}")
+            part = Schema(inner, here.scope, inherited, is_entry=True)
+            yield from schema(part, inherited, here, f"the {key}")
+            if type_.base or here.major == "2":
+                yield from _in_place(key, inner, part, type_.base, here, f"data type {type_.name!r}")
     base = type_.base
     if here.major == "2":
         yield from _named_type(type_, here)

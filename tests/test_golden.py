@@ -20,6 +20,7 @@ from meghdwar import bundle, render
 from meghdwar.compiler import compile_file
 
 GOLDEN = Path(__file__).parent / "golden"
+PLANS = sorted(GOLDEN.rglob("*.plan.yaml"))
 FOLDERS = sorted(path for path in GOLDEN.iterdir() if path.is_dir())
 OPTIONS = {"target", "heat", "inputs", "skip_unmapped"}  # of compile_file
 
@@ -101,10 +102,41 @@ def test_a_descriptor_becomes_what_is_beside_it(
         assert data.decode() == found[name].decode(), f"{name}: look at the change, then use --update-golden"
 
 
-@pytest.mark.parametrize("plan", sorted(GOLDEN.rglob("*.plan.yaml")), ids=lambda p: str(p.parent.relative_to(GOLDEN)))
+@pytest.mark.parametrize("plan", PLANS, ids=lambda p: str(p.parent.relative_to(GOLDEN)))
 def test_a_plan_reads_back_as_it_was_written(plan: Path) -> None:
     read = bundle.read(plan)
     assert bundle.to_files(read) == {name: data for name, data in stored(plan.parent).items() if "diag" not in name}
+
+
+def _parameters(data: object) -> Iterator[str]:
+    """The parameters that a plan speaks of."""
+    if isinstance(data, dict):
+        if list(data) == ["$parameter"]:
+            yield data["$parameter"][0]
+        for entry in data.values():
+            yield from _parameters(entry)
+    elif isinstance(data, list):
+        for entry in data:
+            yield from _parameters(entry)
+
+
+@pytest.mark.parametrize("path", PLANS, ids=lambda p: str(p.parent.relative_to(GOLDEN)))
+def test_a_plan_names_what_is_in_its_stack(path: Path) -> None:
+    plan = yaml.safe_load(path.read_bytes())
+    stack = yaml.safe_load((path.parent / plan["template"]).read_bytes())
+    parameters = stack.get("parameters", {}).keys()
+    known = parameters | stack.get("resources", {}).keys() | stack.get("outputs", {}).keys()
+    sections = [section for section in plan.values() if isinstance(section, dict)]
+    items = [item for section in sections for item in section.values() if isinstance(item, dict)]
+    made = {name for item in items for name in item.get("stack", {}).values()}
+    left = {step["resource"] for step in plan["complete"]} | {
+        step["arguments"]["cluster"] for step in plan["complete"] if "cluster" in step.get("arguments", {})
+    }
+    assert made | left <= known
+    assert {*_parameters(plan)} <= parameters
+    given = yaml.safe_load((path.parent / plan["environment"]).read_bytes())["parameters"]
+    assert given.keys() <= parameters
+    assert all((path.parent / name).is_file() for name in plan["files"])
 
 
 def test_every_case_says_what_it_shows_and_nothing_lies_about() -> None:

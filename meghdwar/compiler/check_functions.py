@@ -46,7 +46,7 @@ def check(found: Call, here: Here) -> Iterator[Diagnostic]:
         yield Diagnostic(
             rules.BAD_ARITY,
             (argument or found.node).span,
-            f"cannot call {spelled} with {len(arguments)} arguments: it takes {wanted}",
+            f"cannot call {spelled} with {len(arguments)} argument{'s' * (len(arguments) != 1)}: it takes {wanted}",
             "see the functions in the reference of its TOSCA version",
         )
         return
@@ -99,7 +99,7 @@ def _custom(found: Call, here: Here) -> Iterator[Diagnostic]:
         yield Diagnostic(
             rules.BAD_ARITY,
             (found.argument or found.node).span,
-            f"cannot call ${found.name} with {count} arguments: no signature takes that many",
+            f"cannot call ${found.name} with {count} argument{'s' * (count != 1)}: no signature takes that many",
             "look at its signatures under `functions`",
         )
 

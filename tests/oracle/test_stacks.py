@@ -14,7 +14,8 @@ from meghdwar.compiler import compile_file
 from tests.oracle.judge import Heat, Senlin, Stack
 
 ROOT = Path(__file__).parents[2]
-PLANS = sorted((ROOT / "tests/golden").rglob("*.plan.yaml"))
+BEYOND = ROOT / "tests/golden/limits"  # more than a stock Heat takes, which was said
+PLANS = sorted(path for path in (ROOT / "tests/golden").rglob("*.plan.yaml") if BEYOND not in path.parents)
 EXAMPLES = sorted((ROOT / "tosca/examples").glob("*.tosca.yaml"))
 WITH_SENLIN = ("zed", "2023.1", "2023.2", "2024.1", "plugin")
 

@@ -118,7 +118,8 @@ def capacity(edge: Edge) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 rules.OVER_CAPACITY,
                 span,
-                f"{gateway.name!r} takes {gateway.capacity} cloudlets, and {len(starting)} start there: "
+                f"{gateway.name!r} takes {gateway.capacity} cloudlet{'s' * (gateway.capacity != 1)}, "
+                f"and {len(starting)} start there: "
                 f"{listed(starting)}",
                 "let some of them start elsewhere",
             )
@@ -126,7 +127,8 @@ def capacity(edge: Edge) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 rules.TIGHT_CAPACITY,
                 span,
-                f"{gateway.name!r} takes {gateway.capacity} cloudlets, and {len(coming)} may be there at once: "
+                f"{gateway.name!r} takes {gateway.capacity} cloudlet{'s' * (gateway.capacity != 1)}, "
+                f"and {len(coming)} may be there at once: "
                 f"{listed(coming)}",
                 "a move to a full gateway waits until another cloudlet has left",
             )

@@ -77,6 +77,18 @@ def test_every_value_knows_its_place_and_the_place_of_its_key() -> None:
     assert (second.map["c"].span.length, node.map["d"].span.length) == (2, 3)
 
 
+def test_an_item_of_a_list_has_no_key() -> None:
+    for text in (
+        "- {a: 1}\n- x\n",
+        "- a: 1\n- x\n",
+        "- {a: [1]}\n- {b: {}}\n- [c]\n",
+        "- &a {b: c}\n- *a\n- ? [d]\n  : e\n",
+    ):
+        node, _ = read(text, "f.yaml")
+        assert node is not None
+        assert all(item.key_span == item.span for item in node.list)
+
+
 def test_an_alias_keeps_the_place_of_its_value_and_has_a_key_of_its_own() -> None:
     node = good("a: &x {b: 1}\nc: *x\n")
     assert places(node) == {"a": (1, 1, 4), "c": (2, 1, 4)}

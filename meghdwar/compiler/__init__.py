@@ -155,7 +155,7 @@ def _edge_rules(service: Service, values: Mapping[str, Node], wrong: list[Diagno
     return [
         item
         for item in found
-        if item.is_error
+
         and item.rule.code in EDGE_RULES
         and item.span not in errors
         and (item.span.file, item.span.line) not in sick

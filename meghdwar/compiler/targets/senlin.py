@@ -73,7 +73,7 @@ def type_of(policy: ClusterPolicy) -> str:
 
 
 def check(edge: Edge) -> Iterator[Diagnostic]:
-    """Every policy by itself, then the policies of each cluster together. Inputs count with the values that they have."""
+    """Every policy by itself, then the policies of each cluster together. Inputs count with their values."""
     values = {i.name: i.default if i.given is None else i.given for i in edge.application.inputs}
     for name, cluster in edge.site.clusters.items():
         policies = edge.site.policies.get(name, ())

@@ -286,7 +286,7 @@ WRONG = {
     "a trigger that nothing watches": (
         "MDW432", descriptor(
             {"a": built("a"), "b": built("b")},
-            policies={"grow": policy("Scaling", "edges", event="CLUSTER_SCALE_OUT") | {"triggers": {"busy": {"event": "cpu", "action": [{"inline": "x"}]}}}},
+            policies={"grow": policy("Scaling", "edges", event="CLUSTER_SCALE_OUT") | {"triggers": {"busy": {"event": "cpu", "action": [{"call_operation": "Standard.start"}]}}}},
         ),
     ),
     "an operation that nothing runs": (

@@ -252,6 +252,15 @@ def test_senlin_gets_names_that_it_takes() -> None:
     assert [s.arguments["name"] for s in plan.complete if s.act == "create-node"] == ["erste_Kante", "n2_me"]
 
 
+def test_a_specification_counts_with_the_values_of_its_inputs() -> None:
+    every = Input("every", "integer", HERE, default=20, unit="s")
+    detection = {"interval": Parameter("every"), "detection_modes": ({"type": "NODE_STATUS_POLLING"},)}
+    asked = replace(arena(policy("health", detection=detection)), inputs=(every, Input("flavor", "string", HERE)))
+    assert made(asked)[2] == ["MDW506"]
+    assert made(replace(asked, inputs=(replace(every, given=60), asked.inputs[1])))[2] == []
+    assert made(replace(asked, inputs=(replace(every, default=None), asked.inputs[1])))[2] == []
+
+
 # static
 def test_static_has_a_server_for_each_gateway() -> None:
     data, plan, codes = made(arena(policy("health")), "static", "2026.2")

@@ -10,6 +10,7 @@ from functools import partial
 
 from meghdwar.bundle import Plan
 from meghdwar.compiler import rules
+from meghdwar.compiler.known import known
 from meghdwar.compiler.targets import edge as edges
 from meghdwar.compiler.targets import senlin_kinds as kinds
 from meghdwar.compiler.targets import senlin_names, static
@@ -20,7 +21,7 @@ from meghdwar.compiler.targets.heat import SENLIN_ROWS as STANDARD
 from meghdwar.compiler.targets.hot import Data, Stack
 from meghdwar.compiler.targets.releases import RELEASES
 from meghdwar.diagnostics import Diagnostic, Span
-from meghdwar.model import Application, Cloudlet, Cluster, ClusterPolicy, Gateway, Receiver, Volume
+from meghdwar.model import Application, Cloudlet, Cluster, ClusterPolicy, Gateway, Receiver, Value, Volume
 
 VERSION = "2018-08-31"
 NOVA_ONLY = frozenset({"user_data_format", "user_data_update_policy"})
@@ -72,10 +73,13 @@ def type_of(policy: ClusterPolicy) -> str:
 
 
 def check(edge: Edge) -> Iterator[Diagnostic]:
-    """Every policy by itself, then the policies of each cluster together."""
+    """Every policy by itself, then the policies of each cluster together. Inputs count with their values."""
+    values = {i.name: i.default if i.given is None else i.given for i in edge.application.inputs}
     for name, cluster in edge.site.clusters.items():
         policies = edge.site.policies.get(name, ())
-        bound = [specs.Bound(p.name, type_of(p), p.settings, p.origin, partial(place, p)) for p in policies]
+        bound = [
+            specs.Bound(p.name, type_of(p), _settled(p.settings, values), p.origin, partial(place, p)) for p in policies
+        ]
         for policy in bound:
             yield from specs.check(policy.kind_version, policy.spec, policy.place)
         yield from specs.check_cluster(name, profile_type(edge, cluster), bound)
@@ -89,6 +93,20 @@ def check(edge: Edge) -> Iterator[Diagnostic]:
             )
         for policy_ in policies:
             yield from _in_vain(edge, cluster, policy_)
+
+
+def _settled(settings: Mapping[str, Value], values: Mapping[str, Value]) -> Mapping[str, Value]:
+    """The settings with everything in them that the inputs say by now."""
+
+    def settle(value: Value) -> Value:
+        if isinstance(value, Mapping):
+            return {key: settle(entry) for key, entry in value.items()}
+        if isinstance(value, tuple):
+            return tuple(settle(entry) for entry in value)
+        found = known(value, values)
+        return value if found is None else found
+
+    return {key: settle(value) for key, value in settings.items()}
 
 
 def place(policy: ClusterPolicy, path: specs.Path) -> Span:

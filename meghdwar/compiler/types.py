@@ -527,7 +527,7 @@ def parent_of(raw: RawType) -> RawType | None:
         return None
     found = raw.scope.lookup(raw.kind, named.text)
     if found is raw and raw.scope.library is not None:  # a type that refines the normative one of its own name
-        found = raw.scope.library.lookup(raw.kind, named.text)
+        found = raw.scope.library.lookup(raw.kind, named.text) or raw
     return found
 
 

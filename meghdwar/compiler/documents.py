@@ -270,6 +270,7 @@ class _Loader:
         document.scope.repositories.update(document.node.section("repositories"))
         if section is None:
             return
+        before = sum(item.is_error for item in self.diagnostics)
         if not section.is_list:
             self.diagnostics.append(
                 Diagnostic(
@@ -279,10 +280,10 @@ class _Loader:
                     "put a dash before each import",
                 )
             )
-            return
         for item in section.list:
             for entry in self.entries(item, document):
                 self.one_import(document, entry, above)
+        document.scope.incomplete |= sum(item.is_error for item in self.diagnostics) > before
 
     def entries(self, item: Node, document: Document) -> Iterator[Node]:
         """An import as a map or as text; the old form `- name: {file: ...}` is the value below the name."""
@@ -334,14 +335,21 @@ class _Loader:
                 )
             )
             return
+        if document.major == "2" and item.get("url") is not None and item.get("profile") is not None:
+            self.diagnostics.append(
+                Diagnostic(
+                    rules.UNKNOWN_KEY,
+                    item.map["profile"].key_span,
+                    "cannot import a profile and a file at once",
+                    "write two imports",
+                )
+            )
         prefix_node = item.get("namespace_prefix") or item.get("namespace")
         prefix = prefix_node.text if prefix_node else ""
         found = self.find(document, item, target, above)
-        if found is None:
-            document.scope.incomplete = True
-            return
-        document.imports.append((found, prefix))
-        self.merge(document, found, prefix, target)
+        if found is not None:
+            document.imports.append((found, prefix))
+            self.merge(document, found, prefix, target)
 
     def find(self, document: Document, item: Node, target: Node, above: tuple[str, ...]) -> Document | None:
         name = target.text

@@ -475,13 +475,22 @@ def merge_interfaces(above: dict[str, InterfaceDef], own: Mapping[str, Node], sc
         for op, definition in operation_nodes(node).items():
             operations.setdefault(op, []).append((definition, scope))
         base = inherited.inputs if inherited else (type_.inputs if type_ else {})
-        inputs = schemas(
-            {key: value for key, value in node.section("inputs").items() if value.is_map and _is_schema(value)},
-            scope,
-            base,
-        )
+        given = node.section("inputs")
+        defined = {key: value for key, value in given.items() if value.is_map and _is_schema(value)}
+        inputs = schemas(defined, scope, base)
+        assigned = {
+            key: _with_default(value, scope, base.get(key)) for key, value in given.items() if key not in defined
+        }
+        inputs = {**inputs, **assigned} if assigned else inputs
         found[name] = InterfaceDef(name, type_, inputs, operations, node)
     return found
+
+
+def _with_default(value: Node, scope: Scope, above: Schema | None) -> Schema:
+    """An input that a type gives a value instead of a definition."""
+    made = Schema(empty(value.file), scope, above)
+    made.default = value
+    return made
 
 
 _BUSY = object()
@@ -527,7 +536,7 @@ def parent_of(raw: RawType) -> RawType | None:
         return None
     found = raw.scope.lookup(raw.kind, named.text)
     if found is raw and raw.scope.library is not None:  # a type that refines the normative one of its own name
-        found = raw.scope.library.lookup(raw.kind, named.text)
+        found = raw.scope.library.lookup(raw.kind, named.text) or raw
     return found
 
 

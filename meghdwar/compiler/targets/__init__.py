@@ -8,7 +8,7 @@ from importlib import import_module
 from meghdwar.bundle import EDGE, Plan
 from meghdwar.compiler.targets.hot import Stack
 from meghdwar.diagnostics import Diagnostic
-from meghdwar.model import Application
+from meghdwar.model import Application, ServerScaling
 
 Target = Callable[[Application, str], tuple[Stack, Plan, list[Diagnostic]]]
 
@@ -17,7 +17,7 @@ TARGETS: Mapping[str, str] = {
     "static": "meghdwar.compiler.targets.static",
     "asg": "meghdwar.compiler.targets.asg",
 }
-"""The module of each target; only the one that is asked for is loaded, and none for an application without an edge."""
+"""The module of each target; only the one that is asked for is loaded, and none without an edge or a cluster."""
 
 
 def target(name: str) -> Target:
@@ -26,7 +26,7 @@ def target(name: str) -> Target:
 
     def make(application: Application, heat: str) -> tuple[Stack, Plan, list[Diagnostic]]:
         made: tuple[Stack, Plan, list[Diagnostic]]
-        if any(isinstance(element, EDGE) for element in application.elements):
+        if any(isinstance(e, EDGE) or (isinstance(e, ServerScaling) and e.clustered) for e in application.elements):
             made = import_module(TARGETS[name]).make(application, heat)
         else:
             made = plain(application, heat, name)
@@ -36,7 +36,7 @@ def target(name: str) -> Target:
 
 
 def plain(application: Application, heat: str, name: str) -> tuple[Stack, Plan, list[Diagnostic]]:
-    """A data centre without an edge: nothing is left for the driver."""
+    """A data centre without an edge or a cluster: nothing is left for the driver."""
     from meghdwar.compiler.targets.build import build
     from meghdwar.compiler.targets.heat import ROWS, SENLIN_ROWS
 

@@ -20,6 +20,7 @@ from meghdwar.model import (
     Gateway,
     Network,
     Parameter,
+    Receiver,
     Value,
     Volume,
     renamed,
@@ -205,12 +206,20 @@ def add_cloudlet(edge: Edge, cloudlet: Cloudlet, build: Build) -> Iterable[Diagn
             "string",
             default=cloudlet.host or "",
             description=f"The gateway where {cloudlet.name} is. The driver's.",
-            constraints=[{"allowed_values": [*reach]}] if reach and edge.names_gateways else None,
+            constraints=[{"allowed_values": [*reach]}] if reach and _only_named(edge, cloudlet) else None,
         )
     for mount in edge.site.volumes_of(cloudlet):
         _attach(edge, cloudlet, mount.state, build)
     _outputs(edge, cloudlet, build)
     return ()
+
+
+def _only_named(edge: Edge, cloudlet: Cloudlet) -> bool:
+    """Whether a cloudlet can only be at gateways that the descriptor names: not when its cluster adds others, unless
+    the stack itself has to find the server of a gateway by its name."""
+    looked_up = edge.knows_servers and any(edge.site.volumes_of(cloudlet))
+    grows = any(r.action == "grow" and r.cluster == cloudlet.cluster for r in edge.application.each(Receiver))
+    return edge.names_gateways and (looked_up or not (grows and edge.target == "senlin"))
 
 
 def _outputs(edge: Edge, cloudlet: Cloudlet, build: Build) -> None:

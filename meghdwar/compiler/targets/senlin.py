@@ -37,7 +37,16 @@ def make(application: Application, heat: str) -> tuple[Stack, Plan, list[Diagnos
     problems = [*_without_senlin(edge), *check(edge)]
     stack, diagnostics = build(application, {**STANDARD, **rows(edge)}, heat)
     senlin_names.settle(stack)
+    _forgotten(edge, stack)
     return stack, edge.plan(), [*problems, *diagnostics]
+
+
+def _forgotten(edge: Edge, stack: Stack) -> None:
+    """The policies that outlive the stack, of gateways and of other servers."""
+    for name, resource in stack.resources.items():
+        if edge.release.keeps_policies and resource["type"] == "OS::Senlin::Policy":
+            why = f"{edge.release.title} forgets policies when it deletes their stack"
+            edge.left("delete-policy", "deleted", name, why)
 
 
 def rows(edge: Edge) -> Rows:
@@ -371,10 +380,6 @@ def add_policy(edge: Edge, policy: ClusterPolicy, build: Build) -> Iterable[Diag
             f"{edge.release.title} fails when a cluster names policies",
             cluster=cluster,
             enabled=policy.enabled,
-        )
-    if edge.release.keeps_policies:
-        edge.left(
-            "delete-policy", "deleted", name, f"{edge.release.title} forgets policies when it deletes their stack"
         )
     return ()
 

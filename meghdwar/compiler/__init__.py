@@ -155,10 +155,7 @@ def _edge_rules(service: Service, values: Mapping[str, Node], wrong: list[Diagno
     return [
         item
         for item in found
-
-        and item.rule.code in EDGE_RULES
-        and item.span not in errors
-        and (item.span.file, item.span.line) not in sick
+        if item.rule.code in EDGE_RULES and item.span not in errors and (item.span.file, item.span.line) not in sick
     ]
 
 

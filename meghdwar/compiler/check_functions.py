@@ -14,6 +14,44 @@ from meghdwar.diagnostics import Diagnostic, did_you_mean, nearest
 
 def check(found: Call, here: Here) -> Iterator[Diagnostic]:
     """What is wrong with a call: its name, how many arguments, and what they refer to."""
+    wrong = list(_shape(found, here))
+    yield from wrong
+    signature, arguments = found.signature, found.arguments
+    if wrong or signature is None or (found.argument is not None and not found.argument.is_list and not signature.bare):
+        return
+    spelled = found.name if here.major == "1" else f"${found.name}"
+    if found.name == "get_input":
+        yield from _get_input(arguments, here)
+    elif found.name in REFERENCES:
+        yield from reference(found.name == "get_attribute", arguments, here)
+    elif found.name == "get_operation_output":
+        yield from _operation_output(arguments, here)
+    elif found.name == "get_artifact":
+        yield from _get_artifact(arguments, here)
+    elif found.name == "get_nodes_of_type" and here.scope.lookup("node", arguments[0].text) is None:
+        help_ = did_you_mean(arguments[0].text, here.scope.known("node"))
+        yield Diagnostic(rules.UNKNOWN_TYPE, arguments[0].span, f"cannot find node type {arguments[0].text!r}", help_)
+    elif found.name == "token":
+        yield from _token(arguments)
+    elif found.name == "join" and not arguments[0].is_list and call(arguments[0], here) is None:
+        yield Diagnostic(
+            rules.BAD_ARGUMENT,
+            arguments[0].span,
+            f"cannot join a {arguments[0].kind}: the first argument of {spelled} is a list",
+            f"write {spelled}: [[first, second], separator]",
+        )
+
+
+def names(node: Node, here: Here) -> Iterator[Diagnostic]:
+    """What is wrong with the names of the functions in a condition, and with how many arguments they have."""
+    for item in node.walk():
+        found = call(item, here)
+        if found is not None:
+            yield from _shape(found, here)
+
+
+def _shape(found: Call, here: Here) -> Iterator[Diagnostic]:
+    """The name of a function and the number of its arguments."""
     if found.signature is None:
         if found.custom is not None:
             yield from _custom(found, here)
@@ -48,27 +86,6 @@ def check(found: Call, here: Here) -> Iterator[Diagnostic]:
             (argument or found.node).span,
             f"cannot call {spelled} with {len(arguments)} argument{'s' * (len(arguments) != 1)}: it takes {wanted}",
             "see the functions in the reference of its TOSCA version",
-        )
-        return
-    if found.name == "get_input":
-        yield from _get_input(arguments, here)
-    elif found.name in REFERENCES:
-        yield from reference(found.name == "get_attribute", arguments, here)
-    elif found.name == "get_operation_output":
-        yield from _operation_output(arguments, here)
-    elif found.name == "get_artifact":
-        yield from _get_artifact(arguments, here)
-    elif found.name == "get_nodes_of_type" and here.scope.lookup("node", arguments[0].text) is None:
-        help_ = did_you_mean(arguments[0].text, here.scope.known("node"))
-        yield Diagnostic(rules.UNKNOWN_TYPE, arguments[0].span, f"cannot find node type {arguments[0].text!r}", help_)
-    elif found.name == "token":
-        yield from _token(arguments)
-    elif found.name == "join" and not arguments[0].is_list and call(arguments[0], here) is None:
-        yield Diagnostic(
-            rules.BAD_ARGUMENT,
-            arguments[0].span,
-            f"cannot join a {arguments[0].kind}: the first argument of {spelled} is a list",
-            f"write {spelled}: [[first, second], separator]",
         )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import replace
 
-from meghdwar.compiler import constraints, functions, rules, validation, values
-from meghdwar.compiler.service import Bound, Fill, Here, Service
+from meghdwar.compiler import check_functions, functions, rules, values
+from meghdwar.compiler.filters import satisfies
+from meghdwar.compiler.service import Bound, Fill, Here, Service, capability_of
 from meghdwar.compiler.source import Node
 from meghdwar.compiler.types import RequirementDef, TypeDef, names, resolve, unknown
 from meghdwar.diagnostics import Diagnostic, did_you_mean, nearest
@@ -17,104 +19,34 @@ def select(service: Service) -> None:
     for bound in service.templates.values():
         for fill in bound.fills:
             node = fill.node
-            if fill.target is not None or not node.is_map:
-                if fill.target is None and fill.target_type is not None:
-                    fill.target = next(_candidates(service, bound, fill, None), None)
+            if fill.target is not None:
                 continue
-            node_filter = node.get("node_filter") or (fill.definition.node_filter if fill.definition else None)
-            if fill.target_type is not None or (node.get("node") is None and node_filter is not None):
-                fill.target = next(_candidates(service, bound, fill, node_filter), None)
+            filters = [item for item in (node.get("node_filter"), _inherited(fill)) if item is not None]
+            if fill.target_type is not None or (node.is_map and node.get("node") is None and filters):
+                fill.target = next(_candidates(service, bound, fill, filters), None)
+            if fill.target is not None and fill.capability is None:
+                fill.capability = capability_of(service, node, fill)
             if fill.target is not None and fill.relationship is not None:
                 fill.relationship.target = fill.target
 
 
-def _candidates(service: Service, source: Bound, fill: Fill, node_filter: Node | None) -> Iterator[Bound]:
+def _inherited(fill: Fill) -> Node | None:
+    return fill.definition.node_filter if fill.definition is not None else None
+
+
+def _candidates(service: Service, source: Bound, fill: Fill, filters: list[Node]) -> Iterator[Bound]:
     wanted = fill.target_type
     if wanted is None and fill.definition is not None and fill.definition.target:
         raw = fill.definition.scope.lookup("node", fill.definition.target)
         wanted = resolve(raw) if raw else None
-    capability = fill.definition.capability if fill.definition else None
     for bound in service.templates.values():
-        if bound is source or bound.type is None:
+        if bound is source or bound.type is None or (wanted is not None and not bound.type.derives(wanted)):
             continue
-        if wanted is not None and not bound.type.derives(wanted):
+        capability = capability_of(service, fill.node, replace(fill, target=bound))
+        if wanted is None and capability is None:
             continue
-        if (
-            wanted is None
-            and capability
-            and not any(c.type_name == capability or name == capability for name, c in bound.type.capabilities.items())
-        ):
-            continue
-        if node_filter is None or satisfies(service, bound, node_filter):
+        if all(satisfies(service, source, bound, capability, item) for item in filters):
             yield bound
-
-
-def satisfies(service: Service, bound: Bound, node_filter: Node) -> bool:
-    """Whether a template answers to a filter; what cannot be told before it runs counts as yes."""
-    if service.major == "2":
-        return validation.evaluate(_known(service, bound, node_filter), None) is not False
-    wanted: list[tuple[Mapping[str, Node], str | None, Node | None]] = [
-        (bound.assigned("properties"), None, node_filter.get("properties"))
-    ]
-    capabilities = node_filter.get("capabilities")
-    for item in capabilities.list if capabilities is not None else ():
-        for name, inner in item.map.items():
-            given = bound.assigned("capabilities").get(name)
-            wanted.append((given.section("properties") if given is not None else {}, name, inner.get("properties")))
-    for given_values, capability, clauses in wanted:
-        for item in (
-            clauses.list if clauses is not None and clauses.is_list else [clauses] if clauses is not None else []
-        ):
-            for name, clause in item.map.items():
-                if _breaks(bound, capability, name, given_values.get(name), clause):
-                    return False
-    return True
-
-
-def _breaks(bound: Bound, capability: str | None, name: str, given: Node | None, clause: Node) -> bool:
-    assert bound.type is not None  # noqa: S101 - candidates have a type
-    definition = bound.type.capabilities.get(capability) if capability else None
-    schema = (definition.properties if definition else bound.type.properties).get(name)
-    value_node = given if given is not None else (schema.default if schema else None)
-    if schema is None or value_node is None:
-        return schema is None
-    value = values.datum(value_node, schema)
-    for item in clause.list if clause.is_list else [clause]:
-        parsed, _ = (
-            constraints.parse_clause(item, lambda operand: values.datum(operand, schema))
-            if item.is_map
-            else (None, None)
-        )
-        if parsed is not None and constraints.violation(parsed, value) is not None:
-            return True
-        if item.is_scalar and values.datum(item, schema) != value:
-            return True
-    return False
-
-
-def _known(service: Service, bound: Bound, node: Node) -> object:
-    """A 2.0 condition as data, with the properties of the candidate put in where they are known."""
-    here = Here(service, service.scope, bound)
-    call = functions.call(node, here)
-    if call is not None and call.name in ("get_property", "get_attribute"):
-        path = [item.text for item in call.arguments]
-        if path[:1] == ["SELF"] and bound.type is not None:
-            if path[1:2] == ["CAPABILITY"] and len(path) == 4:
-                given = bound.assigned("capabilities").get(path[2])
-                definition = bound.type.capabilities.get(path[2])
-                schema = definition.properties.get(path[3]) if definition else None
-                value = given.section("properties").get(path[3]) if given is not None else None
-            else:
-                schema, value = bound.type.properties.get(path[-1]), bound.assigned("properties").get(path[-1])
-            value = value if value is not None else (schema.default if schema else None)
-            if schema is not None and value is not None and functions.call(value, here) is None:
-                return values.datum(value, schema)
-        return node.data()
-    if node.is_map:
-        return {key: _known(service, bound, item) for key, item in node.map.items()}
-    if node.is_list:
-        return [_known(service, bound, item) for item in node.list]
-    return node.scalar
 
 
 def check(service: Service, bound: Bound, here: Here) -> Iterator[Diagnostic]:
@@ -123,6 +55,9 @@ def check(service: Service, bound: Bound, here: Here) -> Iterator[Diagnostic]:
     for fill in bound.fills:
         if service.major == "2":
             yield from _written(fill, here)
+            node_filter = fill.node.get("node_filter")
+            if node_filter is not None:
+                yield from check_functions.names(node_filter, here)
         if fill.definition is None:
             if type_ is not None and not type_.broken:
                 if (
@@ -321,6 +256,19 @@ def _relationship(service: Service, fill: Fill, here: Here) -> Iterator[Diagnost
             return
     if relationship is None or relationship.type is None or relationship.type.broken:
         return
+    definition = fill.definition
+    raw = (
+        definition.scope.lookup("relationship", definition.relationship)
+        if definition and definition.relationship
+        else None
+    )
+    if named is not None and raw is not None and service.major == "2" and not relationship.type.derives(resolve(raw)):
+        yield Diagnostic(
+            rules.REQUIREMENT_MISMATCH,
+            named.span,
+            f"cannot fill requirement {fill.name!r} by a {relationship.type.name}: its type wants a {raw.name}",
+            f"use {raw.name} or a type derived from it",
+        )
     inner = Here(service, service.scope, relationship)
     if named is not None and named.is_map:
         given = named.get("properties")

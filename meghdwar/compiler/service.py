@@ -179,12 +179,12 @@ def _fill(service: Service, bound: Bound, name: str, node: Node) -> Fill:
         if fill.target is None:
             raw = service.scope.lookup("node", target.text)
             fill.target_type = resolve(raw) if raw else None
-    fill.capability = _capability(service, node, fill)
+    fill.capability = capability_of(service, node, fill)
     fill.relationship = _relationship(service, bound, node, fill)
     return fill
 
 
-def _capability(service: Service, node: Node, fill: Fill) -> str | None:
+def capability_of(service: Service, node: Node, fill: Fill) -> str | None:
     """The name of the capability of the target that is meant, when it can be told."""
     type_ = fill.target.type if fill.target else fill.target_type
     if type_ is None:

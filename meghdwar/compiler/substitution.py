@@ -18,7 +18,7 @@ def check(service: Service, here: Here) -> Iterator[Diagnostic]:
     node = service.node.map.get("substitution_mappings")
     if node is None:
         return
-    if node.is_null or (node.is_map and not node.map):
+    if node.is_null:
         yield Diagnostic(
             rules.BAD_SUBSTITUTION,
             node.key_span,

@@ -57,7 +57,7 @@ def _evaluate(expression: object, value: object, convert: Convert) -> object:
     if name is not None:
         written = cast("Mapping[str, object]", expression)["$" + name]
         if name == "value":
-            return value
+            return _part(value, written if isinstance(written, list) else [] if written is None else [written])
         arguments = [_evaluate(item, value, convert) for item in (written if isinstance(written, list) else [written])]
         return call(name, arguments, convert)
     if isinstance(expression, Mapping):
@@ -76,6 +76,16 @@ def _evaluate(expression: object, value: object, convert: Convert) -> object:
             else UNKNOWN
         )
     return expression
+
+
+def _part(value: object, path: list[object]) -> object:
+    """What stands at a path inside the value."""
+    for step in path:
+        try:
+            value = value[step]  # type: ignore[index]
+        except (TypeError, LookupError):
+            return UNKNOWN
+    return value
 
 
 def call(name: str, arguments: list[object], convert: Convert | None = None) -> object:

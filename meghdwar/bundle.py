@@ -72,6 +72,7 @@ class Plan:
     items: tuple[Item, ...] = ()
     made: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     complete: tuple[Step, ...] = ()
+    units: Mapping[str, str] = field(default_factory=dict)  # parameter -> GiB, where elements that read it have bytes
 
     def each(self, kind: type[Any]) -> Iterator[Any]:
         return (item for item in self.items if isinstance(item, kind))
@@ -273,6 +274,8 @@ def _content(bundle: Bundle) -> dict[str, Any]:
         entries = {item.name: _entry(item, plan.made.get(item.name, {})) for item in plan.each(kind)}
         if entries:
             document[section] = entries
+    if plan.units:
+        document["units"] = dict(plan.units)
     document["complete"] = [
         {
             "act": step.act,
@@ -338,7 +341,9 @@ def _plan(document: Mapping[str, Any], origin: Span) -> Plan:
         Step(s["act"], s["when"], s["resource"], s["reason"], _value(s.get("arguments", {})))
         for s in document.get("complete", ())
     )
-    return Plan(str(document["application"]), document["target"], str(document["heat"]), tuple(items), made, steps)
+    units = _mapping(document.get("units"))
+    target, heat = document["target"], str(document["heat"])
+    return Plan(str(document["application"]), target, heat, tuple(items), made, steps, units)
 
 
 def _value(data: Any) -> Any:

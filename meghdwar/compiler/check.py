@@ -363,7 +363,7 @@ def _policy(service: Service, bound: Bound) -> Iterator[Diagnostic]:
                 rules.BAD_TARGET,
                 item.span,
                 f"cannot aim policy {bound.name!r} at {item.text!r}: it is for {', '.join(allowed)}",
-                "name a target of such a type, or a group",
+                "name a target of such a type, or a group of such",
             )
     triggers = bound.node.get("triggers")
     for name, node in triggers.map.items() if triggers is not None else ():

@@ -93,7 +93,7 @@ def _scaling(policy: Policy, scope: Scope, *, clustered: bool) -> Iterator[Item]
             yield Diagnostic(
                 rules.POLICY_LEFT_OUT,
                 alarm.origin,
-                f"this trigger of {policy.name!r} is left out: its condition has no threshold",
+                f"this trigger of {policy.name!r} is left out: its condition is no comparison with a threshold",
                 f"give it one, such as condition: [{{{alarm.metric}: [{{greater_than: 80}}]}}]",
             )
     yield ServerScaling(
@@ -181,11 +181,16 @@ _COMPARISONS = {
 
 def _alarm(policy: Policy, trigger: Trigger, scope: Scope) -> Alarm:
     """A trigger as real files write it: a metric, and a condition with a threshold or a sentence that holds one."""
-    metric, operator, operand = _assertion(trigger.condition)
-    said = str(_part(trigger, "constraint") or "")
+    found = list(_assertions(trigger.condition))
+    metric, operator, operand = found[0] if len(found) == 1 else ("", "", None)
+    said = str(_part(trigger, "constraint") or "") if not found else ""
     threshold = _part(trigger, "threshold")
     if threshold is None:
-        threshold = operand if isinstance(operand, (int, float, *EXPRESSIONS)) else _last_number(str(operand or said))
+        threshold = operand if operand is not None else said
+    if isinstance(threshold, str):
+        threshold = _last_number(threshold)
+    elif isinstance(threshold, bool) or not isinstance(threshold, (int, float, *EXPRESSIONS)):
+        threshold = None
     comparison = str(
         _part(trigger, "comparison_operator") or operator or next((w for w in said.split() if w in _COMPARISONS), "gt")
     )
@@ -204,25 +209,27 @@ def _alarm(policy: Policy, trigger: Trigger, scope: Scope) -> Alarm:
 
 
 def _last_number(text: str) -> int | float | None:
-    found = re.search(r"([0-9]+(?:\.[0-9]+)?)\s*%?\s*$", text)
+    found = re.search(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*%?\s*$", text[-80:])
     return (float(found[1]) if "." in found[1] else int(found[1])) if found else None
 
 
-def _assertion(condition: Value) -> tuple[str, str, Value]:
-    """What the first assertion of a condition compares, how and with what: [{cpu_util: [{greater_than: 80}]}]."""
-    waiting = [condition]
-    while waiting:
-        here = waiting.pop(0)
-        if isinstance(here, tuple):
-            waiting[:0] = here
-        elif isinstance(here, Mapping):
-            for name, entry in here.items():
-                for clause in entry if isinstance(entry, tuple) else (entry,):
-                    operator = next(iter(clause), "") if isinstance(clause, Mapping) else ""
-                    if operator in _COMPARISONS and isinstance(clause, Mapping):
-                        return "" if name == "constraint" else name, operator, clause[operator]
-                waiting.append(entry)
-    return "", "", None
+def _assertions(condition: Value) -> Iterator[tuple[str, str, Value]]:
+    """What a condition compares, how and with what: [{cpu_util: [{greater_than: 80}]}]."""
+    if isinstance(condition, tuple):
+        for entry in condition:
+            yield from _assertions(entry)
+    elif isinstance(condition, Mapping):
+        for name, entry in condition.items():
+            clauses = entry if isinstance(entry, tuple) else (entry,)
+            compared = [clause for clause in clauses if isinstance(clause, Mapping) and _COMPARISONS.keys() & clause]
+            for clause in compared:
+                yield from (
+                    ("" if name == "constraint" else name, word, clause[word])
+                    for word in clause
+                    if word in _COMPARISONS
+                )
+            if not compared and name != "not":  # an alarm cannot turn a comparison round
+                yield from _assertions(entry)
 
 
 def _direction(trigger: Trigger, comparison: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from math import ceil, isfinite
 from typing import Any, TypeAlias
 
-from meghdwar.bundle import SECTIONS
+from meghdwar.bundle import EDGE
 from meghdwar.compiler import rules
 from meghdwar.compiler.known import known
 from meghdwar.compiler.targets import circles, hot
@@ -276,10 +276,11 @@ def build(application: Application, rows: Rows, heat: str) -> tuple[Stack, list[
 
 def _without_effect(build_: Build) -> Iterator[Diagnostic]:
     """Inputs that neither the stack nor the plan asks for: their values are in it already, or nowhere."""
-    items = tuple(e for e in build_.application.elements if isinstance(e, tuple(SECTIONS.values())))
+    waiting = [input_ for input_ in build_.application.inputs if input_.name not in build_.values.used]
+    items = tuple(e for e in build_.application.elements if isinstance(e, EDGE)) if waiting else ()
     planned = {e.name for e in expressions(items) if isinstance(e, Parameter)}
-    for input_ in build_.application.inputs:
-        if input_.name not in build_.values.used | planned:
+    for input_ in waiting:
+        if input_.name not in planned:
             yield Diagnostic(
                 rules.FIXED_INPUT,
                 input_.origin,

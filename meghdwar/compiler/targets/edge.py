@@ -23,6 +23,7 @@ from meghdwar.model import (
     Receiver,
     Value,
     Volume,
+    expressions,
     renamed,
 )
 
@@ -80,7 +81,10 @@ class Edge:
         if any(name != known for name, known in names.items()):  # the driver asks the stack, not the descriptor
             items = renamed(items, names)
         steps = sorted(self.complete, key=lambda step: ORDER.index(step.act))
-        return Plan(self.application.name, self.target, self.release.name, items, self.made, tuple(steps))
+        sizes = {names[input_.name]: input_.unit for input_ in self.application.inputs if input_.unit == "GiB"}
+        asked = {e.name for e in expressions(items) if isinstance(e, Parameter)} if sizes else set()
+        units = {name: unit for name, unit in sizes.items() if name in asked}
+        return Plan(self.application.name, self.target, self.release.name, items, self.made, tuple(steps), units)
 
 
 def _parameters(application: Application) -> dict[str, str]:

@@ -154,21 +154,19 @@ def to_files(bundle: Bundle) -> dict[str, bytes]:
 
 def write(bundle: Bundle, folder: Path) -> list[Path]:
     """Writes the files and returns their paths. Either each of them is whole, or the plan does not fit the others."""
-    import tempfile
-
     folder.mkdir(parents=True, exist_ok=True)
-    waiting: list[tuple[str, Path]] = []
+    waiting: list[tuple[Path, Path]] = []
     try:
         for name, data in to_files(bundle).items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+            temporary.unlink(missing_ok=True)  # of a process that died and had our number
             waiting.append((temporary, path))
-            with os.fdopen(handle, "wb") as file:
+            with open(temporary, "xb") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(handle)
-            os.chmod(temporary, 0o644)
+                os.fsync(file.fileno())
         for temporary, path in waiting:
             os.replace(temporary, path)
     finally:

@@ -118,6 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     finally:
+        gc.freeze()  # nor is there any need to look through it all at the end
         if collecting:
             gc.enable()
 

@@ -205,6 +205,8 @@ def _template(service: Service, bound: Bound) -> Iterator[Diagnostic]:
                     f"nobody knows the directive {item.text!r}",
                     did_you_mean(item.text, _DIRECTIVES) or "known are " + ", ".join(_DIRECTIVES),
                 )
+    if "node_filter" in node:
+        yield from workflows.condition(bound.node.get("node_filter"), here)
     if "copy" in node:
         yield from _copy(bound, service.templates)
     count = bound.node.get("count")

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from meghdwar.compiler import constraints, functions, operations, refinements, rules, units, validation, values
+from meghdwar.compiler import (
+    check_functions,
+    constraints,
+    functions,
+    operations,
+    refinements,
+    rules,
+    units,
+    validation,
+    values,
+)
 from meghdwar.compiler.documents import TYPE_KINDS, Document, Files, RawType, Scope
 from meghdwar.compiler.service import Here
 from meghdwar.compiler.source import Node
@@ -333,6 +343,9 @@ def _requirements(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnost
                 f"cannot read requirement {name!r} without its 'capability'",
                 "add `capability: ...`",
             )
+        node_filter = node.get("node_filter")
+        if node_filter is not None and here.major == "2":
+            yield from check_functions.names(node_filter, here)
         relationship = node.get("relationship")
         if relationship is not None:
             named = relationship.get("type") if relationship.is_map else relationship

@@ -9,7 +9,7 @@ from meghdwar.compiler import check_functions, refinements, rules, values
 from meghdwar.compiler.documents import Files
 from meghdwar.compiler.service import Bound, Here
 from meghdwar.compiler.source import Node
-from meghdwar.compiler.types import Schema, TypeDef, is_definition, operation_nodes, resolve, unknown
+from meghdwar.compiler.types import InterfaceDef, Schema, TypeDef, is_definition, operation_nodes, resolve, unknown
 from meghdwar.diagnostics import Diagnostic, did_you_mean
 
 _REMOTE = ("://", "${", "{{")
@@ -82,6 +82,26 @@ def assigned(bound: Bound, here: Here, files: Files) -> Iterator[Diagnostic]:
             )
             continue
         yield from _operations(node, item.operations if item is not None else {}, item is None, here, files, artifacts)
+        if item is not None and here.major == "2":
+            yield from _fitting(node, item, here)
+
+
+def _fitting(node: Node, item: InterfaceDef, here: Here) -> Iterator[Diagnostic]:
+    """2.0: an input that the type defines has a value of that type."""
+    for name, value in node.section("inputs").items():
+        if name in item.inputs and not is_definition(value):
+            yield from _fits(value, item.inputs[name], here)
+    for name, operation_node in operation_nodes(node).items():
+        for place, scope in item.operations.get(name, ()):
+            for key, value in operation_node.section("inputs").items():
+                defined = place.section("inputs").get(key)
+                if defined is not None and is_definition(defined) and defined is not value:
+                    yield from _fits(value, Schema(defined, scope), here)
+
+
+def _fits(value: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
+    known = (rules.UNKNOWN_REFERENCE, rules.UNKNOWN_INPUT)  # said of the value as it stands
+    yield from (item for item in values.check(value, schema, here) if item.rule not in known)
 
 
 def _operations(

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from meghdwar.compiler import check_functions, functions, rules, values
+from meghdwar.compiler import check_functions, functions, operations, rules, values
 from meghdwar.compiler.filters import satisfies
 from meghdwar.compiler.service import Bound, Fill, Here, Service, capability_of
 from meghdwar.compiler.source import Node
@@ -278,6 +278,7 @@ def _relationship(service: Service, fill: Fill, here: Here) -> Iterator[Diagnost
             )
         for value in named.section("attributes").values():
             yield from values.free(value, inner)
+        yield from operations.assigned(relationship, inner, service.files)
     yield from _valid_target(service, fill, relationship.type, named)
 
 

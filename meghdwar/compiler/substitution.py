@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from meghdwar.compiler import rules
+from meghdwar.compiler import check_functions, rules
 from meghdwar.compiler.service import Here, Service
 from meghdwar.compiler.source import Node
 from meghdwar.compiler.types import TypeDef, named_items, resolve, unknown
@@ -26,6 +26,9 @@ def check(service: Service, here: Here) -> Iterator[Diagnostic]:
             "name the `node_type` that this template stands for",
         )
         return
+    filter_ = node.get("substitution_filter")
+    if filter_ is not None and service.major == "2":
+        yield from check_functions.names(filter_, here)
     named = node.get("node_type")
     if named is None or not named.is_scalar:
         return

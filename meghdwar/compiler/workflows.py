@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from meghdwar.compiler import check_types, operations, rules, values
+from meghdwar.compiler import check_functions, check_types, operations, rules, values
 from meghdwar.compiler.service import Bound, Here, Service
 from meghdwar.compiler.source import Node
 from meghdwar.compiler.types import Schema, TypeDef
 from meghdwar.diagnostics import Diagnostic, did_you_mean, nearest
 
-ACTIVITIES = ("delegate", "set_state", "call_operation", "inline")
+
+def condition(node: Node | None, here: Here) -> Iterator[Diagnostic]:
+    """2.0: a condition is made of functions; whatever they refer to is there when the condition is looked at."""
+    if node is not None and here.major == "2":
+        yield from check_functions.names(node, here)
 
 
 def check(service: Service, here: Here) -> Iterator[Diagnostic]:
@@ -25,6 +29,7 @@ def check(service: Service, here: Here) -> Iterator[Diagnostic]:
         implementation = node.get("implementation")
         if implementation is not None:
             yield from operations.operation(node, here, service.files, {})
+        yield from condition(node.get("precondition"), here)
         steps = node.section("steps")
         for step in steps.values():
             yield from _step(service, step, steps, here)
@@ -42,6 +47,7 @@ def _step(service: Service, step: Node, steps: dict[str, Node], here: Here) -> I
     if target is not None and target.is_scalar:
         bound, wrong = _target(service, target)
         yield from wrong
+    yield from condition(step.get("filter"), here)
     related = step.get("target_relationship")
     type_ = bound.type if bound is not None and bound.kind == "node" else None
     if related is not None and type_ is not None and not type_.broken and related.text not in type_.requirements:
@@ -136,10 +142,7 @@ def trigger(service: Service, name: str, node: Node, here: Here) -> Iterator[Dia
     """A trigger of a policy: what it watches and what it does."""
     if not node.is_map:
         return
-    if node.get("event") is None and node.get("event_type") is None and here.major == "2":
-        yield Diagnostic(
-            rules.MISSING_KEY, node.key_span, f"cannot read trigger {name!r} without its 'event'", "add `event: ...`"
-        )
+    yield from condition(node.get("condition"), here)
     target_filter = node.get("target_filter")
     if target_filter is not None and target_filter.is_map:
         named = target_filter.get("node")
@@ -151,15 +154,6 @@ def trigger(service: Service, name: str, node: Node, here: Here) -> Iterator[Dia
     action = node.get("action")
     if action is not None and action.is_list:
         yield from activity_list(service, action, None, here)
-        for item in action.list:
-            for key, value in item.map.items():
-                if key not in ACTIVITIES and here.major == "2":
-                    yield Diagnostic(
-                        rules.BAD_TRIGGER,
-                        value.key_span,
-                        f"cannot do {key!r} in trigger {name!r}",
-                        did_you_mean(key, ACTIVITIES) or "it can " + ", ".join(ACTIVITIES),
-                    )
     schedule = node.get("schedule")
     if schedule is not None and schedule.is_map:
         for key in ("start_time", "end_time"):

@@ -234,6 +234,7 @@ def test_what_has_to_be_there_is_there(path: str) -> None:
     assert errors(yaml.dump(data, Dumper=_Plain, sort_keys=False), SCRIPT) != []
 
 
+LOST = {"$and": [True, {"$lost": [1]}]}
 VALUES = [
     ("data_types/Port/validation", {"$length": ["$value"]}, "MDW208"),
     ("data_types/Port/validation", 7, "MDW208"),
@@ -273,6 +274,16 @@ VALUES = [
     ("service_template/outputs/escaped/value", {"$a": 1, "b": 2}, "MDW242"),
     ("service_template/outputs/escaped/value", "$nobody", "MDW240"),
     ("service_template/outputs/own/value", {"$double": [1, "x", 3]}, "MDW241"),
+    ("service_template/node_templates/server/interfaces/Standard/inputs/mode", [1], "MDW230"),
+    ("service_template/node_templates/server/interfaces/Standard/operations/create/inputs/x", "text", "MDW230"),
+    ("service_template/relationship_templates/link/interfaces/Configure/operations/stat", "run.sh", "MDW308"),
+    ("service_template/node_templates/abstract/node_filter", LOST, "MDW240"),
+    ("service_template/node_templates/client/requirements/0/server/node_filter", LOST, "MDW240"),
+    ("node_types/Client/requirements/0/server/node_filter", LOST, "MDW240"),
+    ("service_template/policies/0/scale/triggers/cold/condition", LOST, "MDW240"),
+    ("service_template/workflows/grow/precondition", LOST, "MDW240"),
+    ("service_template/workflows/grow/steps/one/filter", [LOST], "MDW240"),
+    ("service_template/substitution_mappings/substitution_filter", {"$equal": [1]}, "MDW241"),
 ]
 
 
@@ -285,7 +296,7 @@ RIGHT = [
     ("node_types/Server/properties/port/default", 0x50),
     ("service_template/node_templates/server/attributes/address", "$$HOME"),
     ("service_template/node_templates/server/count", {"$get_input": "many"}),
-    ("service_template/node_templates/server/interfaces/Standard/inputs/mode", [1, {"a": "b"}]),
+    ("service_template/node_templates/server/interfaces/Standard/inputs/extra", [1, {"a": "b"}]),
     ("service_template/relationship_templates/link/attributes/rate", 2),
     ("service_template/node_templates/client/requirements/3/peer", {"node": "Server", "count": 0}),
     ("service_template/outputs/plain", 7),

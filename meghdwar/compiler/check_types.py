@@ -343,6 +343,13 @@ def _requirements(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnost
                 f"cannot read requirement {name!r} without its 'capability'",
                 "add `capability: ...`",
             )
+        if here.major == "2" and name not in above and node.is_map and node.get("relationship") is None:
+            yield Diagnostic(
+                rules.MISSING_KEY,
+                node.key_span,
+                f"cannot read requirement {name!r} without its 'relationship'",
+                "add `relationship: ...`, the type of the relationship",
+            )
         node_filter = node.get("node_filter")
         if node_filter is not None and here.major == "2":
             yield from check_functions.names(node_filter, here)

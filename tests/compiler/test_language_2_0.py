@@ -211,15 +211,17 @@ def test_a_name_of_nothing_is_refused(path: str) -> None:
 
 
 MISSING = """
-repositories/code/url node_types/Server/artifacts/install/file service_template/node_templates/server/type
-service_template/relationship_templates/link/type service_template/groups/tier/type
-service_template/policies/0/scale/type service_template/policies/0/scale/triggers/cold/event
-service_template/policies/0/scale/triggers/cold/action service_template/workflows/grow/steps/one/target
-service_template/workflows/grow/steps/one/activities service_template/substitution_mappings/node_type
-functions/double/signatures service_template/inputs/size/type node_types/Server/properties/port/type
-node_types/Server/attributes/address/type node_types/Server/capabilities/endpoint/type
-node_types/Client/requirements/0/server/capability data_types/Phone/properties/code/type
-service_template/outputs/address/value service_template/node_templates/client/properties/nothing
+service_template/node_templates node_types/Server/artifacts/install/type
+node_types/Client/requirements/2/peer/relationship repositories/code/url node_types/Server/artifacts/install/file
+service_template/node_templates/server/type service_template/relationship_templates/link/type
+service_template/groups/tier/type service_template/policies/0/scale/type
+service_template/policies/0/scale/triggers/cold/event service_template/policies/0/scale/triggers/cold/action
+service_template/workflows/grow/steps/one/target service_template/workflows/grow/steps/one/activities
+service_template/substitution_mappings/node_type functions/double/signatures service_template/inputs/size/type
+node_types/Server/properties/port/type node_types/Server/attributes/address/type
+node_types/Server/capabilities/endpoint/type node_types/Client/requirements/0/server/capability
+data_types/Phone/properties/code/type service_template/outputs/address/value
+service_template/node_templates/client/properties/nothing
 """
 
 
@@ -403,9 +405,10 @@ def test_a_list_of_types_narrows(types: str, code: str) -> None:
 def test_requirements_are_counted(count_range: str, requirements: str, code: str) -> None:
     text = f"""
 capability_types: {{Base: {{}}}}
+relationship_types: {{Link: {{}}}}
 node_types:
   Target: {{capabilities: {{base: Base}}}}
-  Source: {{requirements: [{{peer: {{capability: Base, count_range: {count_range}}}}}]}}
+  Source: {{requirements: [{{peer: {{capability: Base, relationship: Link, count_range: {count_range}}}}}]}}
 service_template:
   node_templates:
     a: {{type: Target}}

@@ -201,7 +201,7 @@ node_types:
     properties: {size: {type: integer, default: 1}}
     attributes: {address: {type: string}}
     capabilities: {door: Door}
-    requirements: [{power: {capability: Door}}]
+    requirements: [{power: Door}]
     interfaces: {care: {type: Care}}
 service_template:
   inputs: {size: {type: integer, default: 1}}

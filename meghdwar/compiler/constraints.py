@@ -58,7 +58,9 @@ def parse_clause(node: Node, convert: Callable[[Node], object] = Node.data) -> t
     value, problems = _OPERANDS[OPERATORS[operator][0]](operator, operand, convert)
     if problems:
         return None, problems
-    words = " to ".join(item.text for item in operand.list) if operator == "in_range" else _written(operand)
+    joined = {"in_range": " to ", "valid_values": ", "}.get(operator)
+    words = joined.join(item.text for item in operand.list[:20]) if joined else _written(operand)
+    words += ", ..." if joined and len(operand.list) > 20 else ""
     return Clause(operator, value, operand.key_span, words), []
 
 

@@ -477,6 +477,8 @@ class _Loader:
                     )
                 elif other is not raw and raw.scope.library is not None:
                     here[lead + name] = raw  # in 1.x the later import counts
+                    if other.scope.library is not None and other.node.data() != raw.node.data():
+                        self.diagnostics.append(self.different(kind, name, other, raw, at))
         for name, node in theirs.functions.items():
             mine.functions.setdefault(lead + name, node)
         for name, node in theirs.repositories.items():
@@ -490,6 +492,13 @@ class _Loader:
                         "give one of them another name",
                     )
                 )
+
+    def different(self, kind: str, name: str, other: RawType, raw: RawType, at: Node) -> Diagnostic:
+        message = f"{kind} type {name!r} comes from two imports and is not the same in them: this one counts"
+        places = ((raw.node.key_span, "this one"), (other.node.key_span, "the other one"))
+        return Diagnostic(
+            rules.NAME_IMPORTED_TWICE, at.span, message, "import one of the two files", places
+        ).as_warning()
 
     def own_names(self, document: Document) -> None:
         scope = document.scope

@@ -124,6 +124,13 @@ def schema(item: Schema, above: Schema | None, here: Here, what: str, depth: int
             )
     elif not item.base and here.scope.lookup("data", named.text) is None:
         yield unknown("data", named, here.scope)
+    if item.base == "scalar" and item.data is None and named is not None:
+        yield Diagnostic(
+            rules.BAD_REFINEMENT,
+            named.span,
+            f"cannot make {what} a {named.text} as it is: it has no units",
+            "derive a data type with `units` from it",
+        )
     if above is not None and named is not None:
         yield from _refines(item, above, named, what)
     required = node.get("required")

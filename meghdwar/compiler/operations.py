@@ -10,7 +10,7 @@ from meghdwar.compiler.documents import Files
 from meghdwar.compiler.service import Bound, Here
 from meghdwar.compiler.source import Node
 from meghdwar.compiler.types import InterfaceDef, Schema, TypeDef, is_definition, operation_nodes, resolve, unknown
-from meghdwar.diagnostics import Diagnostic, did_you_mean
+from meghdwar.diagnostics import Diagnostic, did_you_mean, nearest
 
 _REMOTE = ("://", "${", "{{")
 
@@ -33,6 +33,12 @@ def of_type(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnostic]:
             )
             continue
         yield from refinements.of_interface(name, type_, node, here)
+        made = type_.interfaces.get(name)
+        known = made.type.operations if made is not None and made.type is not None and not made.type.broken else {}
+        for key, item in operation_nodes(node).items() if here.major == "2" and known else ():
+            if key not in known:
+                message, help_ = f"cannot find operation {key!r} in interface {name!r}", nearest(key, known)
+                yield Diagnostic(rules.UNKNOWN_OPERATION, item.key_span, message, help_)
         yield from _operations(
             node,
             type_.interfaces[name].operations if name in type_.interfaces else {},

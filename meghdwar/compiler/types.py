@@ -47,10 +47,11 @@ def primitive(name: str, scope: Scope) -> str:
     """The primitive that a name means, or ""."""
     if scope.major == "2" and name == "scalar-unit":  # what drafts call it
         return "scalar"
-    names = PRIMITIVES_2 if scope.major == "2" else PRIMITIVES_1
-    if name in names or (scope.major == "2" and name in PRIMITIVES_1):
-        return name
-    return _ALSO.get(name, "")
+    if scope.major == "1":
+        return name if name in PRIMITIVES_1 else _ALSO.get(name, "")
+    # the profile of 1.3 for 2.0 has ranges, and drafts have the scalar units of 1.x
+    old = name == "range" or name.startswith("scalar-unit.")
+    return name if name in PRIMITIVES_2 or (old and name in PRIMITIVES_1) else ""
 
 
 class Schema:

@@ -137,9 +137,11 @@ def timestamp(text: str, *, space: bool = True) -> Number | None:
     match = _TIMESTAMP.fullmatch(text)
     if match is None:
         return None
-    year, month, day, gap, hour, minute, second, fraction, _, sign, off_hour, off_minute = match.groups()
-    if not space and (gap not in (None, "T", "t") or len(month) < 2 or len(day) < 2 or len(hour or "00") < 2):
+    year, month, day, gap, hour, minute, second, fraction, zulu, sign, off_hour, off_minute = match.groups()
+    if not space and (len(month) < 2 or len(day) < 2):
         return None
+    if not space and hour is not None and (gap not in ("T", "t") or not (zulu or sign) or len(hour) < 2):
+        return None  # RFC 3339
     h, m, s = int(hour or 0), int(minute or 0), int(second or 0)
     oh, om = int(off_hour or 0), int(off_minute or 0)
     if h > 23 or m > 59 or s > 60 or oh > 23 or om > 59:

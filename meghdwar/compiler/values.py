@@ -200,7 +200,7 @@ def _scalar(node: Node, schema: Schema, major: str) -> Diagnostic | None:
             f'put it in quotes: "{text}"',
         )
     if base == "integer":
-        if type(value) is int:
+        if type(value) is int and (major == "1" or -(1 << 63) <= value < 1 << 63):
             return None
         if isinstance(value, str) and not plain and major == "1" and _is_integer(text):
             return Diagnostic(
@@ -222,7 +222,7 @@ def _scalar(node: Node, schema: Schema, major: str) -> Diagnostic | None:
             )
         return _wrong(node, schema)
     if base == "boolean":
-        if isinstance(value, bool):
+        if isinstance(value, bool) and (major == "1" or text in ("true", "false")):
             return None
         if major == "1" and (text in _LOOSE_BOOLEANS or text.lower() in ("true", "false")):
             return Diagnostic(
@@ -259,7 +259,7 @@ def _scalar(node: Node, schema: Schema, major: str) -> Diagnostic | None:
     if base == "version":
         return (
             None
-            if units.version(text) is not None
+            if units.version(text) is not None and (major == "1" or isinstance(value, str))
             else Diagnostic(
                 rules.BAD_VERSION_VALUE,
                 node.span,

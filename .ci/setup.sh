@@ -51,6 +51,11 @@ main_python() {
     fail "there is no Python 3.11, 3.12 or 3.13 with venv; on Debian or Ubuntu: sudo apt-get install python3 python3-venv"
 }
 
+# Writes the byte code of our modules, also where the environment says not to: every start of a command reads it.
+write_bytecode() {
+    "$1/bin/python" -m compileall -q meghdwar tosca templates >/dev/null || true
+}
+
 # make_venv FOLDER PYTHON EXTRAS: an environment with this checkout in it, kept until the packaging changes.
 # One that was made elsewhere, or by another Python, is made anew: its scripts name both.
 make_venv() {
@@ -59,6 +64,7 @@ make_venv() {
     wanted=$({ cat setup.py pyproject.toml && printf '%s' "$made_in"; } | sha256sum)
     stamp="$folder/.installed${extras//,/-}"
     if [ "$(cat "$folder/.made-in" 2>/dev/null)" = "$made_in" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+        write_bytecode "$folder"
         return 0
     fi
     say "making $folder with $("$python" --version)"
@@ -68,5 +74,6 @@ make_venv() {
         printf '%s\n' "$made_in" >"$folder/.made-in"
     fi
     "$folder/bin/python" -m pip install -qq --disable-pip-version-check -e ".${extras:+[$extras]}"
+    write_bytecode "$folder"
     printf '%s\n' "$wanted" >"$stamp"
 }

@@ -102,6 +102,12 @@ def test_imports_that_fail(imports: str, found: list[str]) -> None:
     assert "MDW150" in codes(text, files)
 
 
+def test_what_a_deeper_import_may_have_brought_is_not_missed() -> None:
+    files = {"a.yaml": V1 + "imports: [lost.yaml]\n"}
+    assert errors(f"{V1}imports: [a.yaml]\n{USE % 'my.Lost'}", files) == ["MDW050"]
+    assert errors(f"{V1}imports: [a.yaml]\n{USE % 'my.Lost'}", {"a.yaml": V1}) == ["MDW150"]
+
+
 def test_files_that_import_each_other_are_read_once() -> None:
     files = {
         "a.yaml": V1 + "imports: [b.yaml]\nnode_types: {A: {derived_from: tosca.nodes.Root}}\n",

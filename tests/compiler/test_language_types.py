@@ -171,6 +171,12 @@ def test_templates_of_them(template: str, found: list[str]) -> None:
     assert codes(text, FILES) == found
 
 
+def test_a_type_may_refine_the_normative_one_of_its_name() -> None:
+    own = "{derived_from: tosca.nodes.Compute, properties: {rack: {type: string, default: a}}}"
+    template = "topology_template: {node_templates: {web: {type: tosca.nodes.Compute, properties: {rack: b}}}}\n"
+    assert errors(f"{V1}node_types: {{tosca.nodes.Compute: {own}}}\n{template}") == []
+
+
 def test_what_is_wrong_with_a_type_is_said_once_and_not_at_each_use() -> None:
     uses = "".join(f"    n{number}: {{type: Broken, properties: {{any: 1}}}}\n" for number in range(5))
     text = f"{V1}node_types: {{Broken: {{derived_from: Lost}}}}\ntopology_template:\n  node_templates:\n{uses}"

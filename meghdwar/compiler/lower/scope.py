@@ -55,23 +55,23 @@ class Scope:
 
     def servers(self, name: str) -> tuple[str, ...]:
         """The servers that a template ends up on, through all its hosts; a server is its own."""
-        found = self._servers.get(name)
-        if found is None:
-            self._servers[name] = found = tuple(dict.fromkeys(self._find_servers(name)))
-        return found
-
-    def _find_servers(self, name: str) -> Iterator[str]:
-        seen, stack = set(), [name]
-        while stack:
-            here = stack.pop()
+        known, stack, begun = self._servers, [name], set()
+        while stack:  # hosts before what stands on them, each once; a circle ends where it began
+            here = stack[-1]
             template = self.template(here)
-            if template is None or here in seen:
+            if here in known or template is None or is_server(template):
+                known.setdefault(here, () if template is None else (here,))
+                stack.pop()
                 continue
-            seen.add(here)
-            if is_server(template):
-                yield here
-            else:
-                stack.extend(reversed([r.target for r in hosts(template) if r.target is not None]))
+            below = [r.target for r in hosts(template) if r.target is not None]
+            waiting = [host for host in below if host not in known and host not in begun]
+            begun.add(here)
+            if waiting:
+                stack.extend(reversed(waiting))
+                continue
+            known[here] = tuple(dict.fromkeys(server for host in below for server in known.get(host, ())))
+            stack.pop()
+        return known[name]
 
     def members(self, policy: Policy) -> tuple[str, ...]:
         """The node templates that a policy targets, groups taken apart. Some types have `targets` as a property."""

@@ -6,6 +6,7 @@ Source: TOSCA Simple Profile in YAML 1.3, section 3.6.5; TOSCA 2.0, section 8.8.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from meghdwar.compiler import constraints, functions, paths, validation, values
 from meghdwar.compiler.service import Bound, Here, Service
@@ -51,16 +52,17 @@ def _breaks(bound: Bound, capability: str | None, name: str, given: Node | None,
         return schema is None
     value = values.datum(value_node, schema)
     for item in clause.list if clause.is_list else [clause]:
-        parsed, _ = (
-            constraints.parse_clause(item, lambda operand: values.datum(operand, schema))
-            if item.is_map
-            else (None, None)
-        )
+        parsed = _clause(item, schema) if item.is_map else None
         if parsed is not None and constraints.violation(parsed, value) is not None:
             return True
         if item.is_scalar and values.datum(item, schema) != value:
             return True
     return False
+
+
+@lru_cache(maxsize=64)  # one filter is held against many templates of one type
+def _clause(item: Node, schema: Schema) -> constraints.Clause | None:
+    return constraints.parse_clause(item, lambda operand: values.datum(operand, schema))[0]
 
 
 # 2.0: a condition in which SELF is the relationship

@@ -39,13 +39,16 @@ def _candidates(service: Service, source: Bound, fill: Fill, filters: list[Node]
     if wanted is None and fill.definition is not None and fill.definition.target:
         raw = fill.definition.scope.lookup("node", fill.definition.target)
         wanted = resolve(raw) if raw else None
+    fitting: dict[TypeDef, tuple[bool, str | None]] = {}  # of each type, once: there may be thousands of templates
     for bound in service.templates.values():
-        if bound is source or bound.type is None or (wanted is not None and not bound.type.derives(wanted)):
+        if bound is source or bound.type is None:
             continue
-        capability = capability_of(service, fill.node, replace(fill, target=bound))
-        if wanted is None and capability is None:
-            continue
-        if all(satisfies(service, source, bound, capability, item) for item in filters):
+        if bound.type not in fitting:
+            capability = capability_of(service, fill.node, replace(fill, target=bound))
+            fits = capability is not None if wanted is None else bound.type.derives(wanted)
+            fitting[bound.type] = (fits, capability)
+        fits, capability = fitting[bound.type]
+        if fits and all(satisfies(service, source, bound, capability, item) for item in filters):
             yield bound
 
 

@@ -17,7 +17,8 @@ from meghdwar.compiler import (
     values,
     workflows,
 )
-from meghdwar.compiler.documents import TYPE_KINDS, Document, Files
+from meghdwar.compiler.documents import Document, Files
+from meghdwar.compiler.scope import TYPE_KINDS
 from meghdwar.compiler.service import Bound, Here, Service, bind
 from meghdwar.compiler.source import Node, empty
 from meghdwar.compiler.types import Schema, TypeDef, names, resolve, unknown

@@ -15,7 +15,8 @@ from meghdwar.compiler import (
     validation,
     values,
 )
-from meghdwar.compiler.documents import TYPE_KINDS, Document, Files, RawType, Scope
+from meghdwar.compiler.documents import Document, Files
+from meghdwar.compiler.scope import TYPE_KINDS, RawType, Scope
 from meghdwar.compiler.service import Here
 from meghdwar.compiler.source import Node
 from meghdwar.compiler.types import CHAIN_MAX, Schema, TypeDef, find, named_items, names, primitive, resolve, unknown

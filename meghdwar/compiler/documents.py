@@ -14,14 +14,10 @@ from typing import Protocol
 
 from meghdwar import resources
 from meghdwar.compiler import grammar, rules
+from meghdwar.compiler.scope import TYPE_KINDS, RawType, Scope
 from meghdwar.compiler.source import LIST, MAP, Node, read
-from meghdwar.diagnostics import Diagnostic, Span, did_you_mean
+from meghdwar.diagnostics import Diagnostic, Rule, Span, did_you_mean
 
-TYPE_KINDS = {
-    "artifact_types": "artifact", "data_types": "data", "capability_types": "capability",
-    "interface_types": "interface", "relationship_types": "relationship",
-    "node_types": "node", "group_types": "group", "policy_types": "policy",
-}  # fmt: skip
 IMPORT_DEPTH_MAX = 32
 
 _SIMPLE = "tosca_simple_yaml_"
@@ -49,60 +45,6 @@ class Files(Protocol):
     def names(self) -> list[str]: ...
 
 
-class RawType:
-    """A type as written, and the scope in which the names that it uses are looked up."""
-
-    __slots__ = ("kind", "name", "node", "resolved", "scope")
-
-    def __init__(self, kind: str, name: str, node: Node, scope: Scope) -> None:
-        self.kind = kind
-        self.name = name
-        self.node = node
-        self.scope = scope
-        self.resolved: object = None
-
-
-class Scope:
-    """The names that a document can use: its own, the imported ones, and those of its version's library."""
-
-    __slots__ = ("functions", "incomplete", "library", "main", "major", "names", "repositories", "short")
-
-    def __init__(self, major: str, library: Scope | None = None, main: Scope | None = None) -> None:
-        self.major = major
-        self.library = library
-        self.main = main  # 1.x: the scope of the first file, for real files lean on what others import
-        self.names: dict[str, dict[str, RawType]] = {kind: {} for kind in TYPE_KINDS.values()}
-        self.functions: dict[str, Node] = {}
-        self.repositories: dict[str, Node] = {}
-        self.short: dict[str, dict[str, RawType]] = {}
-        self.incomplete = False  # an import failed
-
-    def lookup(self, kind: str, name: str) -> RawType | None:
-        """The type of that name: as written, or by the short or `tosca:` name of a normative one."""
-        found = self.names[kind].get(name)
-        if found is None and self.library is not None:
-            found = self.library.lookup(kind, name) or self.library.lookup_short(kind, name)
-        if found is None and self.main is not None:
-            found = self.main.names[kind].get(name)
-        return found
-
-    def lookup_short(self, kind: str, name: str) -> RawType | None:
-        if kind not in self.short:
-            table = self.short[kind] = {}
-            for full, raw in self.names[kind].items():
-                head, _, rest = full.partition(".")
-                if head == "tosca" and "." in rest:
-                    table.setdefault(rest.partition(".")[2], raw)
-            for full, raw in self.names[kind].items():
-                if full.startswith("tosca."):
-                    table.setdefault(full.rpartition(".")[2], raw)
-        return self.short[kind].get(name.removeprefix("tosca:"))
-
-    def known(self, kind: str) -> list[str]:
-        """Every name of a kind, for a suggestion."""
-        return [*self.names[kind], *(self.library.names[kind] if self.library else ())]
-
-
 @dataclass(slots=True, eq=False)
 class Document:
     path: str
@@ -124,9 +66,7 @@ class Document:
 def load(files: Files, entry: str) -> tuple[list[Document], dict[str, str], list[Diagnostic]]:
     """The document `entry` first, then all that it imports; the text of each file read; what went wrong."""
     loader = _Loader(files)
-    document = loader.document(entry, Span(entry), ())
-    if document is not None and document.node.get("tosca_definitions_version") is None:
-        pass
+    loader.document(entry, Span(entry), ())
     return list(loader.documents()), loader.texts, loader.diagnostics
 
 
@@ -164,6 +104,9 @@ class _Loader:
         self.main: Scope | None = None
         self.declared: dict[str, str] | None = None  # profile name -> path, of files beside the descriptor
 
+    def say(self, rule: Rule, span: Span, message: str, help_: str, related: tuple[tuple[Span, str], ...] = ()) -> None:
+        self.diagnostics.append(Diagnostic(rule, span, message, help_, related))
+
     def documents(self) -> Iterator[Document]:
         return (document for document in self.read_documents.values() if document is not None)
 
@@ -188,11 +131,7 @@ class _Loader:
             return self.read_documents[path]
         content = self.files.read(path)
         if content is None:
-            self.diagnostics.append(
-                Diagnostic(
-                    rules.IMPORT_NOT_FOUND, origin, f"cannot find {path!r}", "give the path of a file that is there"
-                )
-            )
+            self.say(rules.IMPORT_NOT_FOUND, origin, f"cannot find {path!r}", "give the path of a file that is there")
             return None
         self.read_documents[path] = None
         node, problems = read(content, path)
@@ -202,9 +141,7 @@ class _Loader:
             return None
         if not node.is_map:
             message = f"cannot read a service template from a {node.kind}: it has to be a map"
-            self.diagnostics.append(
-                Diagnostic(rules.WRONG_SHAPE, node.span, message, "begin with `tosca_definitions_version: ...`")
-            )
+            self.say(rules.WRONG_SHAPE, node.span, message, "begin with `tosca_definitions_version: ...`")
             return None
         version, lib = self.version(node, above)
         base = library(profiles()[lib]).scope if lib else None
@@ -219,29 +156,22 @@ class _Loader:
     def version(self, node: Node, above: tuple[str, ...]) -> tuple[str, str]:
         header = node.get("tosca_definitions_version")
         if header is None and above and self.main is not None and self.main.major == "1":
-            self.diagnostics.append(
-                Diagnostic(
-                    rules.VERSION_INHERITED,
-                    Span(node.file),
-                    "this file says no tosca_definitions_version: that of the file that imports it counts",
-                    "begin it with tosca_definitions_version",
-                )
+            self.say(
+                rules.VERSION_INHERITED,
+                Span(node.file),
+                "this file says no tosca_definitions_version: that of the file that imports it counts",
+                "begin it with tosca_definitions_version",
             )
             first = next(document for document in self.documents())
-            return first.version, VERSIONS[first.node.map["tosca_definitions_version"].text][
-                1
-            ] if "tosca_definitions_version" in first.node.map and first.node.map[
-                "tosca_definitions_version"
-            ].text in VERSIONS else f"{_SIMPLE}1_3"
+            said = first.node.get("tosca_definitions_version")
+            return VERSIONS.get(said.text if said is not None else "", VERSIONS[f"{_SIMPLE}1_3"])
         if header is None:
             help_ = "begin the file with `tosca_definitions_version: tosca_simple_yaml_1_3` or another version"
-            self.diagnostics.append(
-                Diagnostic(
-                    rules.NO_VERSION,
-                    Span(node.file),
-                    "cannot tell which TOSCA this is: no tosca_definitions_version",
-                    help_,
-                )
+            self.say(
+                rules.NO_VERSION,
+                Span(node.file),
+                "cannot tell which TOSCA this is: no tosca_definitions_version",
+                help_,
             )
             return "1.3", VERSIONS[f"{_SIMPLE}1_3"][1]
         found = VERSIONS.get(header.text) if header.is_scalar else None
@@ -249,18 +179,14 @@ class _Loader:
             help_ = did_you_mean(header.text, VERSIONS) or "known are " + ", ".join(
                 v for v in VERSIONS if "://" not in v
             )
-            self.diagnostics.append(
-                Diagnostic(rules.UNKNOWN_VERSION, header.span, f"cannot read TOSCA version {header.text!r}", help_)
-            )
+            self.say(rules.UNKNOWN_VERSION, header.span, f"cannot read TOSCA version {header.text!r}", help_)
             return ("2.0", "") if "2" in header.text[:8] else ("1.3", VERSIONS[f"{_SIMPLE}1_3"][1])
         if found[0] == "2.0" and next(iter(node.map)) != "tosca_definitions_version":
-            self.diagnostics.append(
-                Diagnostic(
-                    rules.NO_VERSION,
-                    header.key_span,
-                    "cannot accept tosca_definitions_version below other keys: it has to come first",
-                    "move it to the top of the file",
-                )
+            self.say(
+                rules.NO_VERSION,
+                header.key_span,
+                "cannot accept tosca_definitions_version below other keys: it has to come first",
+                "move it to the top of the file",
             )
         return found
 
@@ -272,13 +198,11 @@ class _Loader:
             return
         before = sum(item.is_error for item in self.diagnostics)
         if not section.is_list:
-            self.diagnostics.append(
-                Diagnostic(
-                    rules.WRONG_SHAPE,
-                    section.span,
-                    f"cannot read imports from a {section.kind}: it has to be a list",
-                    "put a dash before each import",
-                )
+            self.say(
+                rules.WRONG_SHAPE,
+                section.span,
+                f"cannot read imports from a {section.kind}: it has to be a list",
+                "put a dash before each import",
             )
         for item in section.list:
             for entry in self.entries(item, document):
@@ -303,22 +227,15 @@ class _Loader:
             for key, value in item.map.items():
                 if key not in keys:
                     help_ = did_you_mean(key, keys) or "it has " + ", ".join(keys)
-                    self.diagnostics.append(
-                        Diagnostic(
-                            rules.UNKNOWN_KEY,
-                            value.key_span,
-                            f"cannot use {key!r} here: an import has no such key",
-                            help_,
-                        )
+                    self.say(
+                        rules.UNKNOWN_KEY, value.key_span, f"cannot use {key!r} here: an import has no such key", help_
                     )
         elif not item.is_scalar or item.is_null:
-            self.diagnostics.append(
-                Diagnostic(
-                    rules.WRONG_SHAPE,
-                    item.span,
-                    f"cannot read an import from a {item.kind}: it has to be a path or a map",
-                    "write the path of the file",
-                )
+            self.say(
+                rules.WRONG_SHAPE,
+                item.span,
+                f"cannot read an import from a {item.kind}: it has to be a path or a map",
+                "write the path of the file",
             )
             return
         yield item
@@ -326,23 +243,19 @@ class _Loader:
     def one_import(self, document: Document, item: Node, above: tuple[str, ...]) -> None:
         target = item if item.is_scalar else item.get("file") or item.get("url") or item.get("profile")
         if target is None or not target.is_scalar or not target.text:
-            self.diagnostics.append(
-                Diagnostic(
-                    rules.MISSING_KEY,
-                    item.key_span,
-                    "cannot read an import without its 'file'",
-                    "say `file: PATH`" if document.major == "1" else "say `url: PATH` or `profile: NAME`",
-                )
+            self.say(
+                rules.MISSING_KEY,
+                item.key_span,
+                "cannot read an import without its 'file'",
+                "say `file: PATH`" if document.major == "1" else "say `url: PATH` or `profile: NAME`",
             )
             return
         if document.major == "2" and item.get("url") is not None and item.get("profile") is not None:
-            self.diagnostics.append(
-                Diagnostic(
-                    rules.UNKNOWN_KEY,
-                    item.map["profile"].key_span,
-                    "cannot import a profile and a file at once",
-                    "write two imports",
-                )
+            self.say(
+                rules.UNKNOWN_KEY,
+                item.map["profile"].key_span,
+                "cannot import a profile and a file at once",
+                "write two imports",
             )
         prefix_node = item.get("namespace_prefix") or item.get("namespace")
         prefix = prefix_node.text if prefix_node else ""
@@ -360,10 +273,8 @@ class _Loader:
             base = document.scope.repositories.get(repository.text)
             if base is None:
                 help_ = did_you_mean(repository.text, document.scope.repositories) or "declare it under `repositories`"
-                self.diagnostics.append(
-                    Diagnostic(
-                        rules.UNKNOWN_REPOSITORY, repository.span, f"cannot find repository {repository.text!r}", help_
-                    )
+                self.say(
+                    rules.UNKNOWN_REPOSITORY, repository.span, f"cannot find repository {repository.text!r}", help_
                 )
                 return None
             url = base.text or (base.get("url").text if base.get("url") else "")  # type: ignore[union-attr]
@@ -374,13 +285,8 @@ class _Loader:
             )
         if "://" in name or name.startswith("file:"):
             help_ = "put the file beside the descriptor and import it by its path"
-            self.diagnostics.append(
-                Diagnostic(
-                    rules.IMPORT_REMOTE,
-                    target.span,
-                    f"cannot import {name!r}: nothing is fetched while compiling",
-                    help_,
-                )
+            self.say(
+                rules.IMPORT_REMOTE, target.span, f"cannot import {name!r}: nothing is fetched while compiling", help_
             )
             return None
         if name.startswith("/") and document.major == "2":  # from the root of the folder or package
@@ -390,32 +296,26 @@ class _Loader:
         if path in (document.path, *above):
             chain = " -> ".join([*(above[above.index(path) :] if path in above else ()), document.path, path])
             if path == (above[0] if above else document.path):
-                self.diagnostics.append(
-                    Diagnostic(
-                        rules.IMPORT_CYCLE,
-                        target.span,
-                        f"cannot import {name!r}: it imports this file again ({chain})",
-                        "move what both need into a third file",
-                    )
+                self.say(
+                    rules.IMPORT_CYCLE,
+                    target.span,
+                    f"cannot import {name!r}: it imports this file again ({chain})",
+                    "move what both need into a third file",
                 )
             else:
-                self.diagnostics.append(
-                    Diagnostic(
-                        rules.IMPORT_MUTUAL,
-                        target.span,
-                        f"{name!r} imports this file again ({chain})",
-                        "move what both need into a third file",
-                    )
+                self.say(
+                    rules.IMPORT_MUTUAL,
+                    target.span,
+                    f"{name!r} imports this file again ({chain})",
+                    "move what both need into a third file",
                 )
             return None
         if len(above) >= IMPORT_DEPTH_MAX:
-            self.diagnostics.append(
-                Diagnostic(
-                    rules.IMPORT_CYCLE,
-                    target.span,
-                    f"cannot import {name!r}: more than {IMPORT_DEPTH_MAX} files deep",
-                    "import the deeper ones directly",
-                )
+            self.say(
+                rules.IMPORT_CYCLE,
+                target.span,
+                f"cannot import {name!r}: more than {IMPORT_DEPTH_MAX} files deep",
+                "import the deeper ones directly",
             )
             return None
         if path in self.read_documents or self.files.read(path) is not None:
@@ -424,10 +324,8 @@ class _Loader:
         if packaged is not None:
             return library(packaged)
         near = did_you_mean(name, [*profiles(), *self.files.names()])
-        self.diagnostics.append(
-            Diagnostic(
-                rules.IMPORT_NOT_FOUND, target.span, f"cannot find {name!r}", near or f"it would have to be at {path!r}"
-            )
+        self.say(
+            rules.IMPORT_NOT_FOUND, target.span, f"cannot find {name!r}", near or f"it would have to be at {path!r}"
         )
         return None
 
@@ -451,9 +349,7 @@ class _Loader:
         help_ = (
             did_you_mean(target.text, [*profiles(), *self.declared]) or "put the profile's file beside the descriptor"
         )
-        self.diagnostics.append(
-            Diagnostic(rules.UNKNOWN_PROFILE, target.span, f"cannot find profile {target.text!r}", help_)
-        )
+        self.say(rules.UNKNOWN_PROFILE, target.span, f"cannot find profile {target.text!r}", help_)
         return None
 
     # names
@@ -467,13 +363,11 @@ class _Loader:
             for name, raw in names.items():
                 other = here.setdefault(lead + name, raw)
                 if other is not raw and document.major == "2" and not document.packaged:
-                    self.diagnostics.append(
-                        Diagnostic(
-                            rules.NAME_IMPORTED_TWICE,
-                            at.span,
-                            f"cannot import {kind} type {name!r} twice: another import brings it too",
-                            "import one of them with a namespace",
-                        )
+                    self.say(
+                        rules.NAME_IMPORTED_TWICE,
+                        at.span,
+                        f"cannot import {kind} type {name!r} twice: another import brings it too",
+                        "import one of them with a namespace",
                     )
                 elif other is not raw and raw.scope.library is not None:
                     here[lead + name] = raw  # in 1.x the later import counts
@@ -484,13 +378,11 @@ class _Loader:
         for name, node in theirs.repositories.items():
             other_repository = mine.repositories.setdefault(lead + name, node)
             if other_repository is not node and document.major == "2":
-                self.diagnostics.append(
-                    Diagnostic(
-                        rules.NAME_IMPORTED_TWICE,
-                        other_repository.key_span,
-                        f"cannot declare repository {name!r} twice: an import brings it too",
-                        "give one of them another name",
-                    )
+                self.say(
+                    rules.NAME_IMPORTED_TWICE,
+                    other_repository.key_span,
+                    f"cannot declare repository {name!r} twice: an import brings it too",
+                    "give one of them another name",
                 )
 
     def different(self, kind: str, name: str, other: RawType, raw: RawType, at: Node) -> Diagnostic:
@@ -507,13 +399,11 @@ class _Loader:
                 if node.form == MAP or node.is_null:
                     own = self.kind_of(kind, node, scope) if document.major == "1" and kind == "node" else kind
                     if own != kind:
-                        self.diagnostics.append(
-                            Diagnostic(
-                                rules.MISPLACED_TYPE,
-                                node.key_span,
-                                f"{name!r} stands among the {section.replace('_', ' ')} but derives from a {own} type",
-                                f"move it to {own}_types",
-                            )
+                        self.say(
+                            rules.MISPLACED_TYPE,
+                            node.key_span,
+                            f"{name!r} stands among the {section.replace('_', ' ')} but derives from a {own} type",
+                            f"move it to {own}_types",
                         )
                     scope.names[own][name] = RawType(own, name, node, scope)
         template = document.node.get("service_template") if document.major == "2" else None

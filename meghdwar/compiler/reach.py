@@ -5,7 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from meghdwar.compiler.documents import TYPE_KINDS, Document, RawType
+from meghdwar.compiler.documents import Document
+from meghdwar.compiler.scope import TYPE_KINDS, RawType
 from meghdwar.compiler.service import Service
 from meghdwar.compiler.types import Schema, TypeDef, resolve
 from meghdwar.diagnostics import Diagnostic

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from meghdwar.compiler import rules
-from meghdwar.compiler.documents import Scope
+from meghdwar.compiler.scope import Scope
 from meghdwar.compiler.service import Here
 from meghdwar.compiler.source import Node
 from meghdwar.compiler.types import RequirementDef, TypeDef, names, resolve

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from meghdwar.compiler.documents import Document, Files, Scope
+from meghdwar.compiler.documents import Document, Files
+from meghdwar.compiler.scope import Scope
 from meghdwar.compiler.source import Node, empty
 from meghdwar.compiler.types import CapabilityDef, RequirementDef, Schema, TypeDef, named_items, resolve
 

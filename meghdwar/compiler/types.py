@@ -12,8 +12,8 @@ from functools import cached_property
 from typing import Any
 
 from meghdwar.compiler import rules
-from meghdwar.compiler.documents import RawType, Scope
 from meghdwar.compiler.grammar import slipped_name
+from meghdwar.compiler.scope import RawType, Scope
 from meghdwar.compiler.source import MAP, Node, empty
 from meghdwar.diagnostics import Diagnostic, did_you_mean
 

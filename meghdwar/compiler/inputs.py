@@ -113,7 +113,7 @@ def given(service: Service, wanted: Mapping[str, object]) -> tuple[dict[str, Nod
             Diagnostic(
                 rules.INPUT_BAD_VALUE,
                 item.span,
-                f"input {name!r}: {item.message}",
+                f"cannot set input {name!r}: {item.message.removeprefix('cannot use this value: ')}",
                 item.help,
                 ((schema.node.key_span, "declared here"),),
             )

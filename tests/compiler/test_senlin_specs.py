@@ -34,6 +34,16 @@ def test_a_misspelt_key_has_a_way_out() -> None:
     assert problem.help == "did you mean 'cooldown'?"
 
 
+def test_parts_are_called_as_the_author_writes_them() -> None:
+    mode = {"type": "NODE_STATUS_POLL_URL", "options": {"poll_url": "http://a", "poll_url_retry_interval": 1.5}}
+    spec: dict[str, object] = {
+        **health(detection_modes=[mode], recovery_conditional=["ANY"]),
+        "recovery": {"actions": [{"name": "WAIT"}]},
+    }
+    found = {d.message.removeprefix("cannot set ").partition(" to ")[0] for d in specs.check(HEALTH, spec, place)}
+    assert found == {"detection.modes[0].poll_url_retry_interval", "detection.when", "recovery.actions[0]"}
+
+
 def test_what_is_not_known_yet_passes() -> None:
     kind = Join(("CHANGE", Parameter("t")))
     adjustment: dict[str, object] = {"number": Parameter("n"), "cooldown": {"get_param": "c"}, "type": kind}

@@ -124,8 +124,8 @@ def _names_taken(elements: Iterable[Element]) -> Iterable[Diagnostic]:
             yield Diagnostic(
                 rules.NAME_TAKEN,
                 element.origin,
-                f"{element.name!r} is the name of two things that go into the stack",
-                "call one of them otherwise",
+                f"cannot put two things called {element.name!r} into one stack",
+                "give one of them another name",
                 ((other.origin, "the other one"),),
             )
 

@@ -467,7 +467,7 @@ def _not_known(element: str, name: str, span: Span) -> Diagnostic:
     return Diagnostic(
         rules.NOT_KNOWN_YET,
         span,
-        f"{name} of {element!r} has to be known when the descriptor is compiled",
+        f"cannot compile without knowing {name} of {element!r}",
         "give its input a default, or a value with --input",
     )
 

@@ -48,7 +48,7 @@ def check(edge: Edge) -> Iterator[Diagnostic]:
                 yield Diagnostic(
                     rules.STATE_IN_A_GROUP,
                     cloudlet.origin,
-                    f"{cloudlet.name!r} keeps state, and a scaling group may take away the gateway that has it",
+                    f"cannot keep the state of {cloudlet.name!r}: a scaling group may take away its gateway",
                     "use --target senlin or static",
                 )
         for gateway in members:
@@ -56,7 +56,7 @@ def check(edge: Edge) -> Iterator[Diagnostic]:
                 yield Diagnostic(
                     rules.NOT_ALIKE,
                     gateway.origin,
-                    f"{gateway.name!r} stands already: a scaling group has only machines that it makes itself",
+                    f"cannot make {gateway.name!r}, which stands already: a scaling group makes all its machines",
                     "use --target senlin or static",
                 )
             elif not members[0].stands:
@@ -76,7 +76,7 @@ def _unlike(first: Gateway, other: Gateway) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 rules.NOT_ALIKE,
                 other.origin,
-                f"{other.name!r} has another {key} than {first.name!r}: a scaling group makes all gateways alike",
+                f"cannot give {other.name!r} another {key} than {first.name!r}: a scaling group makes all alike",
                 "use --target senlin or static, or make them alike",
                 ((first.origin, f"{first.name} is here"),),
             )

@@ -94,7 +94,7 @@ def cluster(element: ServerScaling, build: Build) -> Iterator[Diagnostic]:
         yield Diagnostic(
             rules.HEAT_WITHOUT_SENLIN,
             element.origin,
-            f"{RELEASES[build.heat].title} makes nothing of a cluster: its OS::Senlin types are empty shells",
+            f"cannot scale {element.name!r} with {RELEASES[build.heat].title}: its OS::Senlin types are empty shells",
             "use --target static, or install Meghdwar's plug-in into that Heat and say --heat plugin",
         )
         return

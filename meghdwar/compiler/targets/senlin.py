@@ -67,7 +67,7 @@ def _without_senlin(edge: Edge) -> Iterator[Diagnostic]:
         yield Diagnostic(
             rules.HEAT_WITHOUT_SENLIN,
             cluster.origin,
-            f"{edge.release.title} makes nothing of a cluster: its OS::Senlin types are empty shells",
+            f"cannot make cluster {cluster.name!r} with {edge.release.title}: its OS::Senlin types are empty shells",
             "use --target static, or install Meghdwar's plug-in into that Heat and say --heat plugin",
         )
 
@@ -96,7 +96,7 @@ def check(edge: Edge) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 rules.TOO_MANY_NODES,
                 cluster.origin,
-                f"{name!r} may have {max(cluster.maximum, len(cluster.gateways))} nodes; a stock Senlin takes "
+                f"cannot let {name!r} have {max(cluster.maximum, len(cluster.gateways))} nodes: a stock Senlin takes "
                 f"{kinds.NODES_MAX}",
                 "make several clusters, or have max_nodes_per_cluster raised in senlin.conf",
             )
@@ -149,7 +149,7 @@ def _in_vain(edge: Edge, cluster: Cluster, policy: ClusterPolicy) -> Iterator[Di
         yield Diagnostic(
             rules.NOTHING_TO_GROW,
             policy.origin,
-            f"{policy.name!r} cannot make {cluster.name!r} grow: all its gateways stand already, and no machine "
+            f"cannot let {policy.name!r} grow {cluster.name!r}: all its gateways stand already, and no machine "
             "can be made like them",
             "take the policy out, or add a gateway that the stack builds",
         )

@@ -39,7 +39,7 @@ def _map_problems(
             yield Diagnostic(
                 rules.SPEC_UNKNOWN_KEY,
                 place((*path, key)),
-                f"Senlin knows no {_name((*path, key))}",
+                f"cannot set {_name((*path, key))}: Senlin knows nothing of that name",
                 did_you_mean(key, fields) or "it knows " + ", ".join(sorted(fields)),
             )
         elif value is not None:
@@ -50,8 +50,8 @@ def _map_problems(
             yield Diagnostic(
                 rules.SPEC_MISSING,
                 place(path),
-                f"{_name((*path, key))} is missing",
-                f"Senlin wants a {wanted.kind} there{values}",
+                f"cannot do without {_name((*path, key))}",
+                f"give {_A[wanted.kind]}{values}",
             )
 
 
@@ -62,7 +62,7 @@ def _value_problems(wanted: Field, value: object, path: Path, place: Place) -> I
         yield Diagnostic(
             rules.SPEC_WRONG_KIND,
             place(path),
-            f"{_name(path)} has to be {_A[wanted.kind]}, not {_show(value)}",
+            f"cannot set {_name(path)} to {_show(value)}: Senlin wants {_A[wanted.kind]}",
             f"give {_A[wanted.kind]}",
         )
     elif isinstance(value, Mapping):
@@ -76,7 +76,7 @@ def _value_problems(wanted: Field, value: object, path: Path, place: Place) -> I
         yield Diagnostic(
             rules.SPEC_NOT_ALLOWED,
             place(path),
-            f"{_name(path)} cannot be {_show(value)}",
+            f"cannot set {_name(path)} to {_show(value)}",
             did_you_mean(str(value), wanted.allowed) or "it is one of " + ", ".join(wanted.allowed),
         )
 
@@ -112,7 +112,16 @@ def is_expression(value: object) -> bool:
     )
 
 
+_WRITTEN: Mapping[str | int, str] = {"detection_modes": "modes", "recovery_conditional": "when"}
+
+
 def _name(path: Path) -> str:
+    """A part of a specification in the words of a descriptor, where those are fewer or others than Senlin's."""
+    if path[:1] == ("servergroup",) and len(path) == 2:
+        path = ("policy",) if path[1] == "policies" else path[:1]
+    elif path[:2] == ("recovery", "actions") and path[-1] == "name":
+        path = path[:-1]
+    path = tuple(_WRITTEN.get(step, step) for step in path if step not in ("options", "params"))
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
 
 
@@ -144,14 +153,16 @@ def _number(spec: Mapping[str, object], *path: str) -> float | None:
 
 def _scaling(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
     if spec.get("adjustment") is None:  # Senlin says that it is optional, and stumbles without
-        yield Diagnostic(rules.SPEC_MISSING, place(()), "adjustment is missing", "write by how much, such as number: 1")
+        yield Diagnostic(
+            rules.SPEC_MISSING, place(()), "cannot do without adjustment", "write by how much, such as number: 1"
+        )
     number = _number(spec, "adjustment", "number")
     if number is not None and number <= 0:
         yield Diagnostic(
             rules.SPEC_CONTRADICTION,
             place(("adjustment", "number")),
-            f"adjustment.number has to be more than 0, not {number:g}",
-            "the event says which way it goes",
+            f"cannot grow or shrink by {number:g}",
+            "write a number above 0: the event says which way it goes",
         )
     kind = _within(spec, "adjustment", "type")
     if number is not None and not float(number).is_integer() and kind != "CHANGE_IN_PERCENTAGE":
@@ -167,7 +178,7 @@ def _scaling(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 rules.SPEC_CONTRADICTION,
                 place(("adjustment", key)),
-                f"adjustment.{key} cannot be less than 0",
+                f"cannot set {key} to {found:g}",
                 "give 0 or more",
             )
 
@@ -186,13 +197,16 @@ def _health(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
     where = place(("detection", "detection_modes"))
     if isinstance(_within(spec, "detection"), Mapping) and not modes:
         yield Diagnostic(
-            rules.SPEC_CONTRADICTION, where, "detection names no detection_modes", "add NODE_STATUS_POLLING"
+            rules.SPEC_CONTRADICTION,
+            where,
+            "cannot notice a dead member: detection names no modes",
+            "write modes: [{type: NODE_STATUS_POLLING}]",
         )
     if len(modes) > 1 and "LIFECYCLE_EVENTS" in known:
         yield Diagnostic(
             rules.SPEC_CONTRADICTION,
             where,
-            "LIFECYCLE_EVENTS cannot stand beside another way of detection",
+            "cannot have LIFECYCLE_EVENTS beside another way of detection",
             "take LIFECYCLE_EVENTS alone, or the polling ones without it",
         )
     for index, mode in enumerate(_each(spec, "detection", "detection_modes")):
@@ -201,21 +215,25 @@ def _health(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 rules.SPEC_CONTRADICTION,
                 place(("detection", "detection_modes", index)),
-                "NODE_STATUS_POLL_URL needs a poll_url",
+                "cannot ask for NODE_STATUS_POLL_URL without a poll_url",
                 "add poll_url",
             )
     if isinstance(_within(spec, "recovery"), Mapping) and not _each(spec, "recovery", "actions"):
         yield Diagnostic(
-            rules.SPEC_CONTRADICTION, place(("recovery", "actions")), "recovery names no actions", "add RECREATE"
+            rules.SPEC_CONTRADICTION,
+            place(("recovery", "actions")),
+            "cannot recover a member: recovery names no actions",
+            "write actions: [RECREATE]",
         )
     seen = [m for m in _each(spec, "detection", "detection_modes") if isinstance(m, Mapping)]
     if any(mode == other for i, mode in enumerate(seen) for other in seen[:i]):
-        yield Diagnostic(rules.SPEC_CONTRADICTION, where, "the same detection mode stands there twice", "remove one")
-    if len(_each(spec, "recovery", "actions")) > 1:
+        yield Diagnostic(rules.SPEC_CONTRADICTION, where, "cannot name the same detection mode twice", "remove one")
+    actions = len(_each(spec, "recovery", "actions"))
+    if actions > 1:
         yield Diagnostic(
             rules.SPEC_CONTRADICTION,
             place(("recovery", "actions")),
-            "Senlin takes one recovery action only",
+            f"cannot take {actions} recovery actions: Senlin takes one",
             "keep the one that you want",
         )
 
@@ -223,18 +241,18 @@ def _health(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
 def _loadbalance(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
     for part in ("pool", "vip"):
         if spec.get(part) is None:
-            yield Diagnostic(rules.SPEC_MISSING, place(()), f"{part} is missing", f"add {part}")
+            yield Diagnostic(rules.SPEC_MISSING, place(()), f"cannot balance load without {part}", f"add {part}")
     vip = spec.get("vip")
     if isinstance(vip, Mapping) and vip.get("subnet") is None and vip.get("network") is None:
         yield Diagnostic(
-            rules.SPEC_CONTRADICTION, place(("vip",)), "vip names neither a subnet nor a network", "name one of them"
+            rules.SPEC_CONTRADICTION, place(("vip",)), "cannot place vip", "name its subnet or its network"
         )
     delay, timeout = _number(spec, "health_monitor", "delay"), _number(spec, "health_monitor", "timeout")
     if delay is not None and timeout is not None and timeout >= delay:
         yield Diagnostic(
             rules.SPEC_CONTRADICTION,
             place(("health_monitor", "timeout")),
-            f"health_monitor.timeout ({timeout:g} s) has to be less than health_monitor.delay ({delay:g} s)",
+            f"cannot set timeout to {timeout:g} s: it has to be less than delay, {delay:g} s",
             "shorten the timeout or lengthen the delay",
         )
     persistence = _within(spec, "pool", "session_persistence")
@@ -246,7 +264,7 @@ def _loadbalance(spec: Mapping[str, object], place: Place) -> Iterator[Diagnosti
         yield Diagnostic(
             rules.SPEC_CONTRADICTION,
             place(("pool", "session_persistence")),
-            "session_persistence of type APP_COOKIE needs a cookie_name",
+            "cannot have session_persistence of type APP_COOKIE without a cookie_name",
             "add cookie_name",
         )
 
@@ -260,19 +278,22 @@ def _deletion(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 rules.SPEC_CONTRADICTION,
                 place(("hooks",)),
-                f"hooks of type {kind} need params.{wanted}",
-                f"add params.{wanted}",
+                f"cannot have hooks of type {kind} without {wanted}",
+                f"add {wanted}",
             )
     grace = _number(spec, "grace_period")
     if grace is not None and grace < 0:
         yield Diagnostic(
-            rules.SPEC_CONTRADICTION, place(("grace_period",)), "grace_period cannot be less than 0", "give 0 or more"
+            rules.SPEC_CONTRADICTION,
+            place(("grace_period",)),
+            f"cannot set grace_period to {grace:g}",
+            "give 0 or more",
         )
 
 
 def _affinity(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
     if spec.get("servergroup") is None:  # optional to Senlin until the policy is bound
-        yield Diagnostic(rules.SPEC_MISSING, place(()), "servergroup is missing", "write policies: anti-affinity in it")
+        yield Diagnostic(rules.SPEC_MISSING, place(()), "cannot do without policy", "write policy: anti-affinity")
 
 
 def _weights(section: str) -> Callable[[Mapping[str, object], Place], Iterator[Diagnostic]]:
@@ -280,20 +301,26 @@ def _weights(section: str) -> Callable[[Mapping[str, object], Place], Iterator[D
         entries = _each(spec, section)
         if not entries and not is_expression(spec.get(section)):
             yield Diagnostic(
-                rules.SPEC_MISSING, place(()), f"{section} is missing or empty", f"name at least one of the {section}"
+                rules.SPEC_MISSING,
+                place(()),
+                f"cannot place members without {section}",
+                f"name at least one in {section}",
             )
         seen: set[object] = set()
         for index, entry in enumerate(entries):
             name = entry.get("name") if isinstance(entry, Mapping) else None
             if name is None:
                 yield Diagnostic(
-                    rules.SPEC_MISSING, place((section, index)), f"{section}[{index}].name is missing", "add name"
+                    rules.SPEC_MISSING,
+                    place((section, index)),
+                    f"cannot do without {section}[{index}].name",
+                    "add name",
                 )
             elif not is_expression(name) and name in seen:
                 yield Diagnostic(
                     rules.SPEC_CONTRADICTION,
                     place((section, index)),
-                    f"{name!r} stands twice among the {section}",
+                    f"cannot name {name!r} twice in {section}",
                     "remove one",
                 )
             elif not is_expression(name):
@@ -304,7 +331,7 @@ def _weights(section: str) -> Callable[[Mapping[str, object], Place], Iterator[D
 
 def _stack(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
     if not spec.get("template") and not spec.get("template_url"):
-        yield Diagnostic(rules.SPEC_MISSING, place(()), "template is missing", "give template or template_url")
+        yield Diagnostic(rules.SPEC_MISSING, place(()), "cannot do without template", "give template or template_url")
 
 
 def _server(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
@@ -314,15 +341,15 @@ def _server(spec: Mapping[str, object], place: Place) -> Iterator[Diagnostic]:
                 yield Diagnostic(
                     rules.SPEC_MISSING,
                     place(("networks", index)),
-                    f"networks[{index}] names no network and no port",
+                    f"cannot use networks[{index}]: it names no network and no port",
                     "add network or port",
                 )
             if network.get("port") is not None and network.get("fixed_ip") is not None:
                 yield Diagnostic(
                     rules.SPEC_CONTRADICTION,
                     place(("networks", index, "fixed_ip")),
-                    f"networks[{index}] has a port and a fixed_ip at once",
-                    "a port has its address already",
+                    f"cannot give networks[{index}] a port and a fixed_ip at once",
+                    "leave fixed_ip out: a port has its address already",
                 )
 
 
@@ -362,18 +389,19 @@ def check_cluster(cluster: str, profile: str, policies: Iterable[Bound]) -> Iter
             yield Diagnostic(
                 rules.POLICY_CANNOT_BIND,
                 policy.origin,
-                f"{policy.name!r} cannot be bound to {cluster!r}: {type_} wants nodes of type "
+                f"cannot bind {_kind(type_)} {policy.name!r} to {cluster!r}: it wants nodes of type "
                 f"{' or '.join(kind.profiles)}, and these are {profile}",
                 "a cluster with a gateway that stands already has os.heat.stack nodes: "
                 "let the stack build every gateway of the cluster, or leave the policy out"
                 if profile == STACK
-                else "",
+                else "leave the policy out",
             )
         if kind.single and type_ in first:
             yield Diagnostic(
                 rules.POLICY_TWICE,
                 policy.origin,
-                f"{policy.name!r} is the second {type_} of {cluster!r}, and Senlin binds one only",
+                f"cannot bind both {first[type_].name!r} and {policy.name!r} to {cluster!r}: "
+                f"Senlin takes one {_kind(type_)}",
                 "put both into one policy",
                 ((first[type_].origin, "the first one"),),
             )
@@ -394,6 +422,11 @@ def check_cluster(cluster: str, profile: str, policies: Iterable[Bound]) -> Iter
             events.setdefault(event, policy)
 
 
+def _kind(type_: str) -> str:
+    """senlin.policy.zone_placement in words."""
+    return f"{type_.rpartition('.')[2].replace('_', ' ')} policy"
+
+
 def _binds(kind: Kind, profile: str) -> bool:
     return any(wanted in (ANY, profile, profile.rpartition("-")[0]) for wanted in kind.profiles)
 
@@ -405,6 +438,6 @@ def _recovery_of_stacks(policy: Bound) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 rules.RECOVERY_OF_STACKS,
                 policy.place(("recovery", "actions", index)),
-                f"{name} cannot recover a node of type os.heat.stack",
-                "RECREATE can; or let the stack build every gateway of the cluster",
+                f"cannot recover a node of type os.heat.stack by {name}",
+                "use RECREATE, or let the stack build every gateway of the cluster",
             )

@@ -21,12 +21,13 @@ def hosts(edge: Edge) -> Iterator[Diagnostic]:
         template = edge.topology.templates.get(cloudlet.name)
         found = list(template.targets("host")) if template else []
         if len(found) != 1 and (cloudlet.state or len(found) > 1):
-            kept = " and keeps state" if cloudlet.state else ""
+            where = f"at {len(found)} hosts" if found else "without a host"
+            why = "it keeps state and" if cloudlet.state else "it"
             yield Diagnostic(
                 rules.NOT_ONE_HOST,
                 found[1].origin if len(found) > 1 else cloudlet.origin,
-                f"{cloudlet.name!r} has {len(found) or 'no'} hosts{kept}; it has to start at exactly one",
-                "keep one host requirement: the cloudlet moves from there by itself",
+                f"cannot start {cloudlet.name!r} {where}: {why} has to start at exactly one",
+                "give it one host requirement: it moves from there by itself",
             )
         wrong = [g for g in edge.site.reach(cloudlet) if g.hypervisor not in HYPERVISORS[cloudlet.kind]]
         if wrong:
@@ -34,8 +35,8 @@ def hosts(edge: Edge) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 rules.WRONG_HYPERVISOR,
                 edge.requirement(cloudlet.name, "host", cloudlet.host),
-                f"{cloudlet.name!r} is a {_KIND[cloudlet.kind]} and wants {wanted}, but "
-                f"{listed(g.name for g in wrong)} {'has' if len(wrong) == 1 else 'have'} "
+                f"cannot run {cloudlet.name!r} on {listed(g.name for g in wrong)}: "
+                f"a {_KIND[cloudlet.kind]} wants {wanted}, not "
                 f"{listed({g.hypervisor: 1 for g in wrong}, quoted=False)}",
                 f"every gateway that it may move to has to run {wanted}: put others into a cluster of their own",
                 tuple((edge.place(g.name, "hypervisor"), f"{g.name} runs {g.hypervisor}") for g in wrong[:3]),
@@ -53,7 +54,7 @@ def addresses(edge: Edge) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 rules.ADDRESS_CLASH,
                 span,
-                f"every instance of {cloudlet.name!r} would have the same address",
+                f"cannot give every instance of {cloudlet.name!r} the same address",
                 "leave address out when instances is per_subscriber: each gets one of its own",
             )
         if not isinstance(cloudlet.address, str):
@@ -63,7 +64,7 @@ def addresses(edge: Edge) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 rules.ADDRESS_CLASH,
                 span,
-                f"{cloudlet.address!r} is no address for {cloudlet.name!r}",
+                f"cannot give {cloudlet.name!r} the address {cloudlet.address!r}",
                 "write a plain IP address without a mask",
             )
             continue
@@ -71,8 +72,8 @@ def addresses(edge: Edge) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 rules.ADDRESS_CLASH,
                 span,
-                f"{cloudlet.name!r} and {seen[address].name!r} have the same address {cloudlet.address}",
-                "an address goes with one cloudlet from gateway to gateway",
+                f"cannot give {cloudlet.name!r} the address {cloudlet.address}: {seen[address].name!r} has it",
+                "give it another one: an address goes with one cloudlet from gateway to gateway",
                 ((edge.place(seen[address].name, "address"), "the first one"),),
             )
         seen.setdefault(address, cloudlet)
@@ -118,8 +119,7 @@ def capacity(edge: Edge) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 rules.OVER_CAPACITY,
                 span,
-                f"{gateway.name!r} takes {gateway.capacity} cloudlet{'s' * (gateway.capacity != 1)}, "
-                f"and {len(starting)} start there: "
+                f"cannot start {len(starting)} cloudlets on {gateway.name!r}, which takes {gateway.capacity}: "
                 f"{listed(starting)}",
                 "let some of them start elsewhere",
             )
@@ -143,6 +143,6 @@ def parameters(edge: Edge) -> Iterator[Diagnostic]:
                 yield Diagnostic(
                     rules.RESERVED_INPUT,
                     taken.origin,
-                    f"{taken.name!r} cannot be an input: the driver says with it where {name!r} is",
+                    f"cannot take {taken.name!r} as an input: the driver says with it where {name!r} is",
                     "give the input another name",
                 )

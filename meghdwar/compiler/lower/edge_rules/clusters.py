@@ -19,15 +19,18 @@ def clusters(edge: Edge) -> Iterator[Diagnostic]:
                 yield Diagnostic(
                     rules.IN_TWO_CLUSTERS,
                     cluster.origin,
-                    f"{name!r} is in two clusters, {first[name].name!r} and {cluster.name!r}",
-                    "one cluster serves one application, and a gateway is in one cluster",
+                    f"cannot put {name!r} into two clusters, {first[name].name!r} and {cluster.name!r}",
+                    "take it out of one: a cluster serves one application, and a gateway is in one cluster",
                     ((first[name].origin, "the first one"),),
                 )
             first.setdefault(name, cluster)
         size = len(cluster.gateways)
         if not size:
             yield Diagnostic(
-                rules.EMPTY_CLUSTER, cluster.origin, f"{cluster.name!r} has no gateways", "name them in members"
+                rules.EMPTY_CLUSTER,
+                cluster.origin,
+                f"cannot make cluster {cluster.name!r} without gateways",
+                "name them in members",
             )
             continue
         if not any(cloudlet.cluster == cluster.name for cloudlet in edge.site.cloudlets.values()):
@@ -51,8 +54,8 @@ def _size(edge: Edge, cluster: Cluster, key: str, what: str) -> Diagnostic:
     return Diagnostic(
         rules.SIZE_DOES_NOT_FIT,
         edge.place(cluster.name, key),
-        f"the limits of {cluster.name!r} do not fit: {what}",
-        "the cluster starts with the gateways that it names",
+        f"cannot keep {cluster.name!r} within its limits: {what}",
+        f"change {key} or members: the cluster starts with the gateways that it names",
     )
 
 
@@ -64,14 +67,13 @@ def cells(edge: Edge) -> Iterator[Diagnostic]:
             for index, cell in enumerate(gateway.serves):
                 other = serving.get(cell)
                 if other is not None:
-                    twice = "twice" if other is gateway else f"by {other.name!r} too"
                     yield Diagnostic(
                         rules.CELL_TWICE,
                         edge.place(gateway.name, "serves", index),
-                        f"cell {cell!r} is served by {gateway.name!r} and {twice}"
+                        f"cannot serve cell {cell!r} from {gateway.name!r}: {other.name!r} serves it too"
                         if other is not gateway
-                        else f"cell {cell!r} stands twice in {gateway.name!r}",
-                        "a subscriber in a cell has to be served by one gateway of the cluster",
+                        else f"cannot name cell {cell!r} twice in {gateway.name!r}",
+                        "remove one: a subscriber in a cell is served by one gateway of the cluster",
                         () if other is gateway else ((edge.place(other.name, "serves"), f"{other.name} is here"),),
                     )
                 serving.setdefault(cell, gateway)
@@ -86,7 +88,7 @@ def policy_targets(edge: Edge) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 rules.NO_TARGET,
                 policy.origin,
-                f"{name!r} is about no cluster",
+                f"cannot apply {name!r}: no cluster is among its targets",
                 "name a group of type meghdwar.groups.EdgeCluster in targets",
             )
 

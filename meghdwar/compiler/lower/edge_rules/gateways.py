@@ -77,8 +77,8 @@ def endpoints(edge: Edge) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 rules.ONE_HOST_TWICE,
                 span,
-                f"{gateway.name!r} and {other.name!r} are the same host: {endpoint}",
-                "one gateway is one host with one hypervisor",
+                f"cannot reach {gateway.name!r} at {endpoint}: {other.name!r} is there",
+                "give it an endpoint of its own: one gateway is one host with one hypervisor",
                 ((edge.place(other.name, "endpoint"), f"{other.name} is here"),),
             )
         seen.setdefault(endpoint.rstrip("/"), gateway)

@@ -18,7 +18,7 @@ def mobility_targets(edge: Edge) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 rules.NOTHING_TO_MOVE,
                 mobility.origin,
-                f"{mobility.name!r} moves nothing: it has no targets",
+                f"cannot move anything by {mobility.name!r}: it has no targets",
                 "name cloudlets in targets",
             )
         for name in mobility.cloudlets:
@@ -29,7 +29,7 @@ def mobility_targets(edge: Edge) -> Iterator[Diagnostic]:
                 yield Diagnostic(
                     rules.TWO_MOBILITIES,
                     mobility.origin,
-                    f"{name!r} has two mobility policies, {first[name].name!r} and {mobility.name!r}",
+                    f"cannot move {name!r} by two policies, {first[name].name!r} and {mobility.name!r}",
                     "keep one",
                     ((first[name].origin, "the first one"),),
                 )
@@ -38,7 +38,7 @@ def mobility_targets(edge: Edge) -> Iterator[Diagnostic]:
                 yield Diagnostic(
                     rules.NO_CLUSTER,
                     mobility.origin,
-                    f"{name!r} cannot move: {_host(cloudlet)} is in no cluster",
+                    f"cannot move {name!r}: {_host(cloudlet)} is in no cluster",
                     "put the gateways that it may move to into one group of type meghdwar.groups.EdgeCluster",
                     ((cloudlet.origin, f"{name} is here"),),
                 )

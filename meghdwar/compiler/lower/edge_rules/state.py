@@ -22,10 +22,12 @@ def state_owners(edge: Edge) -> Iterator[Diagnostic]:
                 yield Diagnostic(
                     rules.STATE_OF_TWO,
                     edge.requirement(cloudlet.name, "state", mount.state),
-                    f"{mount.state!r} is kept by {other!r} and by {cloudlet.name!r}"
+                    f"cannot keep {mount.state!r} for both {other!r} and {cloudlet.name!r}"
                     if other != cloudlet.name
-                    else f"{cloudlet.name!r} keeps {mount.state!r} twice",
-                    "state moves with one cloudlet: give each its own",
+                    else f"cannot keep {mount.state!r} for {cloudlet.name!r} twice",
+                    "give each its own: state moves with one cloudlet"
+                    if other != cloudlet.name
+                    else "remove one of the two requirements",
                     ((edge.requirement(other, "state", mount.state), "the first one"),),
                 )
             owners.setdefault(mount.state, cloudlet.name)
@@ -64,11 +66,11 @@ def mounts(edge: Edge) -> Iterator[Diagnostic]:
             span = _location(edge, cloudlet, mount.state)
             clean = _clean(mount.location)
             if clean is None or clean == "/":
-                shown = repr(mount.location) if mount.location else "no path"
+                shown = repr(mount.location) if mount.location else "an empty path"
                 yield Diagnostic(
                     rules.BAD_LOCATION,
                     span,
-                    f"{cloudlet.name!r} cannot see {mount.state!r} at {shown}",
+                    f"cannot place {mount.state!r} at {shown} in {cloudlet.name!r}",
                     "write an absolute path below /, such as /data",
                 )
                 continue
@@ -78,7 +80,7 @@ def mounts(edge: Edge) -> Iterator[Diagnostic]:
                 yield Diagnostic(
                     rules.BAD_LOCATION,
                     span,
-                    f"{cloudlet.name!r} sees both {seen[clean]!r} and {mount.state!r} at {clean}",
+                    f"cannot place both {seen[clean]!r} and {mount.state!r} at {clean} in {cloudlet.name!r}",
                     "give each a path of its own",
                 )
             seen.setdefault(clean, mount.state)
@@ -91,7 +93,7 @@ def mounts(edge: Edge) -> Iterator[Diagnostic]:
                 yield Diagnostic(
                     rules.BAD_LOCATION,
                     edge.place(files.name, "paths", index),
-                    f"{files.name!r} cannot name {path!r} {why}",
+                    f"cannot name {path!r} {why} in {files.name!r}",
                     "name each file once, without ..",
                 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from meghdwar.compiler import (
+    check_schemas,
     check_types,
     cycles,
     functions,
@@ -109,7 +110,7 @@ def check_service(service: Service) -> Iterator[Diagnostic]:
 
 def _input(name: str, schema: Schema, here: Here) -> Iterator[Diagnostic]:
     inner = Here(here.service, here.scope)
-    yield from check_types.schema(schema, None, inner, f"input {name!r}")
+    yield from check_schemas.check(schema, None, inner, f"input {name!r}")
     if here.major == "2" and schema.node.get("type") is None:
         yield Diagnostic(
             rules.MISSING_KEY,

@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterator
 
 from meghdwar.compiler import (
     check_functions,
-    constraints,
-    functions,
+    check_schemas,
     operations,
     refinements,
     rules,
     units,
-    validation,
     values,
 )
 from meghdwar.compiler.documents import Document, Files
@@ -51,10 +49,14 @@ def check_types(document: Document, files: Files) -> Iterator[Diagnostic]:
         for signature in signatures.list if signatures is not None else ():
             for key in ("arguments", "optional_arguments"):
                 for item in (signature.get(key) or node).list:
-                    yield from schema(Schema(item, document.scope), None, Here(None, document.scope), "an argument")
+                    yield from check_schemas.check(
+                        Schema(item, document.scope), None, Here(None, document.scope), "an argument"
+                    )
             result = signature.get("result")
             if result is not None:
-                yield from schema(Schema(result, document.scope), None, Here(None, document.scope), "a result")
+                yield from check_schemas.check(
+                    Schema(result, document.scope), None, Here(None, document.scope), "a result"
+                )
 
 
 def _type(raw: RawType, type_: TypeDef, files: Files) -> Iterator[Diagnostic]:
@@ -86,7 +88,7 @@ def _type(raw: RawType, type_: TypeDef, files: Files) -> Iterator[Diagnostic]:
         above = getattr(type_.parent, section, {}) if type_.parent is not None and section != "inputs" else {}
         made = getattr(type_, section)
         for name in own:
-            yield from schema(
+            yield from check_schemas.check(
                 made[name],
                 above.get(name),
                 here,
@@ -98,164 +100,6 @@ def _type(raw: RawType, type_: TypeDef, files: Files) -> Iterator[Diagnostic]:
 
 def _nothing(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnostic]:
     return iter(())
-
-
-def schema(item: Schema, above: Schema | None, here: Here, what: str, depth: int = 0) -> Iterator[Diagnostic]:
-    """One definition of a property, attribute, input or entry, and its default against it."""
-    node = item.node
-    if above is not None and item.fixed is node:  # 2.0: refined by its value alone
-        yield from values.check(node, above, here)
-        return
-    if depth > 16 or (node.is_list and here.major == "1"):
-        return
-    named = node if node.is_scalar else node.get("type")
-    if named is None or not named.is_scalar or named.is_null:
-        if (
-            above is None
-            and item.parent is None
-            and (not node.is_null or here.major == "2")
-            and node.get("value") is None
-            and here.type is not None
-        ):
-            yield Diagnostic(
-                rules.MISSING_KEY,
-                node.key_span,
-                f"cannot read {what} without its 'type'",
-                "add `type: string` or another type",
-            )
-    elif not item.base and here.scope.lookup("data", named.text) is None:
-        yield unknown("data", named, here.scope)
-    if item.base == "scalar" and item.data is None and named is not None:
-        yield Diagnostic(
-            rules.BAD_REFINEMENT,
-            named.span,
-            f"cannot make {what} a {named.text} as it is: it has no units",
-            "derive a data type with `units` from it",
-        )
-    if above is not None and named is not None:
-        yield from _refines(item, above, named, what)
-    required = node.get("required")
-    if above is not None and above.required and required is not None and not item.required and here.major == "2":
-        yield Diagnostic(
-            rules.BAD_REFINEMENT,
-            required.span,
-            f"cannot do without {what}: a parent type requires it",
-            "leave out the `required`",
-            ((above.node.key_span, "declared here"),),
-        )
-    if above is not None and above.fixed is not None and node.get("value") is not None:
-        yield Diagnostic(
-            rules.FIXED_PROPERTY,
-            node.map["value"].span,
-            f"cannot give {what} another value: a parent type fixes it",
-            "leave it out",
-            ((above.fixed.span, "fixed here"),),
-        )
-    for key, part in (("entry_schema", item.entry), ("key_schema", item.key)):
-        inner = node.get(key)
-        if inner is None or part is None or part.node is not inner:
-            continue
-        yield from _in_place(key, inner, part, item.base, here, what)
-        yield from schema(
-            part, above.entry if above and key == "entry_schema" else None, here, f"the {key} of {what}", depth + 1
-        )
-    yield from clauses(node.get("constraints"), lambda operand: values.datum(operand, item), item.base)
-    yield from _validation(node, here)
-    for key in ("default", "value"):
-        given = node.get(key)
-        if given is not None and item.base:
-            yield from values.check(given, item, here)
-
-
-def _in_place(key: str, node: Node, part: Schema, base: str, here: Here, what: str) -> Iterator[Diagnostic]:
-    """Only lists and maps have schemas for what is in them, and only texts are keys."""
-    if base and base not in ("list", "map"):
-        yield Diagnostic(
-            rules.BAD_REFINEMENT,
-            node.key_span,
-            f"cannot give {what} an {key}: only lists and maps have one",
-            f"remove the {key}, or make it a list or a map",
-        )
-    elif key == "key_schema" and here.major == "2" and part.base not in ("string", ""):
-        yield Diagnostic(
-            rules.BAD_REFINEMENT,
-            node.span,
-            f"cannot make the keys of {what} a {part.type_name}: the keys of a map are strings",
-            "use string or a type derived from it",
-        )
-
-
-def _refines(item: Schema, above: Schema, named: Node, what: str) -> Iterator[Diagnostic]:
-    if not item.base or not above.base or item.type_name == above.type_name:
-        return
-    fits = (
-        item.data.derives(above.data)
-        if item.data is not None and above.data is not None
-        else item.base == above.base and above.data is None
-    )
-    if not fits:
-        yield Diagnostic(
-            rules.BAD_REFINEMENT,
-            named.span,
-            f"cannot make {what} a {item.type_name}: a parent type says {above.type_name}",
-            f"use {above.type_name} or a type derived from it",
-            ((above.node.key_span, "declared here"),),
-        )
-
-
-_ORDERED = (
-    "integer",
-    "float",
-    "timestamp",
-    "version",
-    "string",
-    "scalar",
-    "scalar-unit.size",
-    "scalar-unit.time",
-    "scalar-unit.frequency",
-    "scalar-unit.bitrate",
-)
-_SIZED = ("string", "list", "map", "bytes", "complex")
-_CONSTRAINED = {
-    **dict.fromkeys(("greater_than", "greater_or_equal", "less_than", "less_or_equal"), _ORDERED),
-    "in_range": (*_ORDERED, "range"),
-    **dict.fromkeys(("length", "min_length", "max_length"), _SIZED),
-    "pattern": ("string", "version"),
-}
-
-
-def clauses(node: Node | None, convert: Callable[[Node], object], base: str) -> Iterator[Diagnostic]:
-    """The constraint clauses of a schema."""
-    for clause in node.list if node is not None else ():
-        parsed, problems = constraints.parse_clause(clause, convert)
-        yield from problems
-        if parsed is not None and base:
-            allowed = _CONSTRAINED.get(parsed.operator)
-            if allowed is not None and base not in allowed:
-                yield Diagnostic(
-                    rules.BAD_CONSTRAINT,
-                    clause.span,
-                    f"cannot limit a {base} by {parsed.operator}",
-                    f"it is for {', '.join(allowed)}",
-                )
-
-
-def _validation(node: Node, here: Here) -> Iterator[Diagnostic]:
-    """2.0: the validation clause of a definition is a call that gives true or false."""
-    clause = node.get("validation")
-    if clause is None:
-        return
-    call = functions.call(clause, here)
-    known = validation.FUNCTIONS.get(call.name) if call is not None else None
-    if call is None or (known is not None and not known.boolean):
-        what = f"${call.name}" if call is not None else f"a {clause.kind}"
-        yield Diagnostic(
-            rules.BAD_VALIDATION,
-            clause.span,
-            f"cannot validate with {what}: it does not give true or false",
-            "call a function that does, such as {$greater_than: [$value, 0]}",
-        )
-    yield from values.free(clause, here)
 
 
 # what each kind of type has besides
@@ -302,7 +146,7 @@ def _capabilities(type_: TypeDef, here: Here) -> Iterator[Diagnostic]:
                         if section == "properties"
                         else (item.type.attributes.get(key) if item.type else None)
                     )
-                    yield from schema(made[key], inherited, here, f"property {key!r}")
+                    yield from check_schemas.check(made[key], inherited, here, f"property {key!r}")
                 elif key in base:
                     yield from values.check(inner, base[key], here)
                 elif item.type is not None and not item.type.broken and section == "properties":
@@ -377,7 +221,9 @@ def _refined(node: Node, type_: TypeDef, here: Here) -> Iterator[Diagnostic]:
     for section, above in (("properties", type_.properties), ("attributes", type_.attributes)):
         for name, item in node.section(section).items():
             if name in above:
-                yield from schema(Schema(item, here.scope, above[name]), above[name], here, f"property {name!r}")
+                yield from check_schemas.check(
+                    Schema(item, here.scope, above[name]), above[name], here, f"property {name!r}"
+                )
             elif not type_.broken:
                 message = f"cannot find property {name!r} in {type_.name}"
                 yield Diagnostic(rules.UNKNOWN_PROPERTY, item.key_span, message, nearest(name, above))
@@ -412,9 +258,9 @@ def _data_members(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnost
         if inner is not None:
             inherited = (above.entry if key == "entry_schema" else above.key) if above is not None else None
             part = Schema(inner, here.scope, inherited, is_entry=True)
-            yield from schema(part, inherited, here, f"the {key}")
+            yield from check_schemas.check(part, inherited, here, f"the {key}")
             if type_.base or here.major == "2":
-                yield from _in_place(key, inner, part, type_.base, here, f"data type {type_.name!r}")
+                yield from check_schemas.in_place(key, inner, part, type_.base, here, f"data type {type_.name!r}")
     base = type_.base
     if here.major == "2":
         yield from _named_type(type_, here)
@@ -433,8 +279,10 @@ def _data_members(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnost
             f"cannot give properties to a data type that is a {type_.primitive}",
             "derive it from nothing, or leave the properties out",
         )
-    yield from clauses(node.get("constraints"), lambda operand: values.datum(operand, _as_schema(type_)), base)
-    yield from _validation(node, here)
+    yield from check_schemas.clauses(
+        node.get("constraints"), lambda operand: values.datum(operand, _as_schema(type_)), base
+    )
+    yield from check_schemas.validation_of(node, here)
 
 
 def _named_type(type_: TypeDef, here: Here) -> Iterator[Diagnostic]:

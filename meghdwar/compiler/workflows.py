@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from meghdwar.compiler import check_functions, check_types, operations, rules, values
+from meghdwar.compiler import check_functions, check_schemas, operations, rules, values
 from meghdwar.compiler.service import Bound, Here, Service
 from meghdwar.compiler.source import Node
 from meghdwar.compiler.types import Schema, TypeDef
@@ -25,7 +25,7 @@ def check(service: Service, here: Here) -> Iterator[Diagnostic]:
     for node in workflows.values():
         for name, item in node.section("inputs").items():
             if item.is_map:
-                yield from check_types.schema(Schema(item, here.scope), None, here, f"input {name!r}")
+                yield from check_schemas.check(Schema(item, here.scope), None, here, f"input {name!r}")
         implementation = node.get("implementation")
         if implementation is not None:
             yield from operations.operation(node, here, service.files, {})

@@ -258,16 +258,26 @@ _INNER: Mapping[str, type[Any]] = {"ready": Ready, "state": Mount}
 _LEFT_OUT = frozenset({"name", "origin", "places"})
 
 
+def identity(name: str, plan: Plan) -> str:
+    """The checksum of what a plan says of its application, without the files: the stack bears it as an output, so
+    that the plan of a stack that is there can be found."""
+    return _digest(_described(name, plan))
+
+
 def _content(bundle: Bundle) -> dict[str, Any]:
-    plan = bundle.plan
-    document: dict[str, Any] = {
+    described = _described(bundle.name, bundle.plan)
+    head = {
         "application": bundle.name,
-        "target": plan.target,
-        "heat": plan.heat,
+        "identity": _digest(described),
         "template": bundle.template,
         "environment": bundle.environment,
         "files": {name: _sha256(data) for name, data in bundle.files.items()},
     }
+    return head | described
+
+
+def _described(name: str, plan: Plan) -> dict[str, Any]:
+    document: dict[str, Any] = {"application": name, "target": plan.target, "heat": plan.heat}
     for section, kind in SECTIONS.items():
         entries = {item.name: _entry(item, plan.made.get(item.name, {})) for item in plan.each(kind)}
         if entries:

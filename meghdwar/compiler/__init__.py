@@ -189,6 +189,10 @@ def _bundle(result: Result, stack: Stack, plan: Plan, location: Location) -> Bun
 
     assert result.topology is not None  # noqa: S101 - an application came of it
     name = stack.name
+    if plan.items:
+        stack.output(
+            "meghdwar_plan", bundle.identity(name, plan), "The identity of the plan that goes with this stack."
+        )
     templates = {f"{name}.hot.yaml": hot.emit(stack.data())}
     scripts: dict[str, bytes] = {}
     explanations = []

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from meghdwar.compiler import (
-    constraints,
-    functions,
-    rules,
-    validation,
-    values,
-)
+from meghdwar.compiler import constraints, functions, rules, scalars, validation, values
 from meghdwar.compiler.service import Here
 from meghdwar.compiler.source import Node
 from meghdwar.compiler.types import Schema, unknown
@@ -76,7 +70,7 @@ def check(item: Schema, above: Schema | None, here: Here, what: str, depth: int 
         yield from check(
             part, above.entry if above and key == "entry_schema" else None, here, f"the {key} of {what}", depth + 1
         )
-    yield from clauses(node.get("constraints"), lambda operand: values.datum(operand, item), item.base)
+    yield from clauses(node.get("constraints"), lambda operand: scalars.datum(operand, item), item.base)
     yield from validation_of(node, here)
     for key in ("default", "value"):
         given = node.get(key)

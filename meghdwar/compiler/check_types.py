@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from meghdwar.compiler import (
-    check_functions,
-    check_schemas,
-    operations,
-    refinements,
-    rules,
-    units,
-    values,
-)
+from meghdwar.compiler import check_functions, check_schemas, operations, refinements, rules, scalars, units, values
 from meghdwar.compiler.documents import Document, Files
 from meghdwar.compiler.scope import TYPE_KINDS, RawType, Scope
 from meghdwar.compiler.service import Here
@@ -280,7 +272,7 @@ def _data_members(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnost
             "derive it from nothing, or leave the properties out",
         )
     yield from check_schemas.clauses(
-        node.get("constraints"), lambda operand: values.datum(operand, _as_schema(type_)), base
+        node.get("constraints"), lambda operand: scalars.datum(operand, _as_schema(type_)), base
     )
     yield from check_schemas.validation_of(node, here)
 

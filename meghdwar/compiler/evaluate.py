@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias, cast
 
-from meghdwar.compiler import functions, paths, rules, values
+from meghdwar.compiler import functions, paths, rules, scalars
 from meghdwar.compiler.functions import Call
 from meghdwar.compiler.operations import located
 from meghdwar.compiler.service import Bound, Here, Service
@@ -302,7 +302,7 @@ def _plain(node: Node, schema: Schema) -> Value:
         return node.text
     if base == "string":
         return _unescape(node.text, schema.scope.major)
-    value = values.datum(node, schema)
+    value = scalars.datum(node, schema)
     return value if isinstance(value, (str, int, float, bool)) else node.scalar
 
 

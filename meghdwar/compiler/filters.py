@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from meghdwar.compiler import constraints, functions, paths, validation, values
+from meghdwar.compiler import constraints, functions, paths, scalars, validation
 from meghdwar.compiler.service import Bound, Here, Service
 from meghdwar.compiler.source import PLAIN, Node
 from meghdwar.compiler.types import Schema
@@ -50,19 +50,19 @@ def _breaks(bound: Bound, capability: str | None, name: str, given: Node | None,
     value_node = given if given is not None else (schema.default if schema else None)
     if schema is None or value_node is None:
         return schema is None
-    value = values.datum(value_node, schema)
+    value = scalars.datum(value_node, schema)
     for item in clause.list if clause.is_list else [clause]:
         parsed = _clause(item, schema) if item.is_map else None
         if parsed is not None and constraints.violation(parsed, value) is not None:
             return True
-        if item.is_scalar and values.datum(item, schema) != value:
+        if item.is_scalar and scalars.datum(item, schema) != value:
             return True
     return False
 
 
 @lru_cache(maxsize=64)  # one filter is held against many templates of one type
 def _clause(item: Node, schema: Schema) -> constraints.Clause | None:
-    return constraints.parse_clause(item, lambda operand: values.datum(operand, schema))[0]
+    return constraints.parse_clause(item, lambda operand: scalars.datum(operand, schema))[0]
 
 
 # 2.0: a condition in which SELF is the relationship
@@ -102,12 +102,12 @@ class _Condition:
         if found is None or functions.call(found[0], self.here) is not None:
             return None
         self.measures.append(found[1])
-        return values.datum(*found)
+        return scalars.datum(*found)
 
     def read(self, text: str) -> object:
         for schema in self.measures:
             if schema.base != "string":
-                return values.datum(Node(PLAIN, text, 0, ""), schema)
+                return scalars.datum(Node(PLAIN, text, 0, ""), schema)
         return None
 
 

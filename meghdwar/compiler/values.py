@@ -1,4 +1,4 @@
-"""Whether a value is what its schema asks for, and the plain datum that it stands for.
+"""Whether a value is what its schema asks for.
 
 Source: TOSCA Simple Profile in YAML 1.3, sections 3.3 and 3.6; TOSCA 2.0, chapter 9.
 """
@@ -7,44 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from meghdwar.compiler import check_functions, constraints, functions, rules, units, validation
+from meghdwar.compiler import check_functions, constraints, functions, rules, scalars, units, validation
 from meghdwar.compiler.constraints import Clause
 from meghdwar.compiler.service import Here
 from meghdwar.compiler.source import PLAIN, Node
-from meghdwar.compiler.types import Schema, TypeDef
+from meghdwar.compiler.types import Schema
 from meghdwar.diagnostics import Diagnostic, did_you_mean
-
-SCALAR_UNITS = ("scalar-unit.size", "scalar-unit.time", "scalar-unit.frequency", "scalar-unit.bitrate")
-_PLAIN_BASES = (
-    "string",
-    "integer",
-    "float",
-    "boolean",
-    "timestamp",
-    "version",
-    "bytes",
-    "nil",
-    "null",
-    "scalar",
-    *SCALAR_UNITS,
-)
-_A = {
-    "integer": "an integer",
-    "scalar-unit.size": "a size",
-    "scalar-unit.time": "a time",
-    "scalar-unit.frequency": "a frequency",
-    "scalar-unit.bitrate": "a bit rate",
-}
-_LOOSE_BOOLEANS = {
-    "yes": True,
-    "no": False,
-    "on": True,
-    "off": False,
-    "Yes": True,
-    "No": False,
-    "YES": True,
-    "NO": False,
-}
 
 
 def check(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
@@ -59,7 +27,7 @@ def check(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 rules.WRONG_TYPE,
                 node.key_span,
-                f"cannot use nothing where {a(schema)} is expected",
+                f"cannot use nothing where {scalars.a(schema)} is expected",
                 "give a value or leave the key out",
             )
         return
@@ -76,7 +44,7 @@ def check(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
         if not node.is_scalar:
             yield from _not_scalar(node, schema, here)
             return
-        wrong = _scalar(node, schema, here.major)
+        wrong = scalars.check(node, schema, here.major)
         if wrong is not None:
             yield wrong
             if wrong.is_error:
@@ -122,28 +90,13 @@ def check_call(call: functions.Call, here: Here) -> Iterator[Diagnostic]:
                 below.extend(item.list)
 
 
-def a(schema: Schema) -> str:
-    """The words for a schema: "a string", "an integer", "a list"."""
-    base = schema.base
-    if base == "complex":
-        return f"a map of type {schema.type_name}"
-    return _A.get(base, f"a {base}")
-
-
-def _wrong(node: Node, schema: Schema, help_: str = "") -> Diagnostic:
-    help_ = help_ or f"write {a(schema)}"
-    shown = f" {node.text[:40]!r}" if node.is_scalar and not node.is_null else ""
-    kind = "nothing" if node.is_null else ("an " if node.kind == "integer" else "a ") + node.kind
-    return Diagnostic(rules.WRONG_TYPE, node.span, f"cannot use {kind}{shown} where {a(schema)} is expected", help_)
-
-
 def _not_scalar(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
     if node.is_map and len(node.map) == 1:
         name = next(iter(node.map))
         if name.startswith(("get_", "$")) or did_you_mean(name, _functions(here)):
             yield _unknown_function(node, here)
             return
-    yield _wrong(node, schema)
+    yield scalars.wrong(node, schema)
 
 
 def _functions(here: Here) -> list[str]:
@@ -171,161 +124,16 @@ def _call_fits(call: functions.Call, schema: Schema, here: Here) -> Iterator[Dia
         yield Diagnostic(
             rules.TYPES_DIFFER,
             call.node.span,
-            f"cannot use the {given} that {call.name} gives where {a(schema)} is expected",
+            f"cannot use the {given} that {call.name} gives where {scalars.a(schema)} is expected",
             "use a function or an input that gives one",
         )
     elif {given, wanted} & {"boolean"} and not {given, wanted} & {"string"}:
         yield Diagnostic(
             rules.TYPES_DIFFER,
             call.node.span,
-            f"cannot use the {given} that {call.name} gives where {a(schema)} is expected",
+            f"cannot use the {given} that {call.name} gives where {scalars.a(schema)} is expected",
             "use a function or an input that gives one",
         )
-
-
-# scalars
-def _scalar(node: Node, schema: Schema, major: str) -> Diagnostic | None:
-    base, text = schema.base, node.text
-    value = node.scalar
-    plain = node.form == PLAIN
-    if base == "string":
-        if isinstance(value, str):
-            return None
-        if major == "2" and schema.type_name == "string":
-            return _wrong(node, schema, f'put it in quotes: "{text}"')
-        return Diagnostic(
-            rules.LOOSE_TYPE,
-            node.span,
-            f"{text!r} is read as text although it looks like {_A.get(node.kind, 'a ' + node.kind)}",
-            f'put it in quotes: "{text}"',
-        )
-    if base == "integer":
-        if type(value) is int and (major == "1" or -(1 << 63) <= value < 1 << 63):
-            return None
-        if isinstance(value, str) and not plain and major == "1" and _is_integer(text):
-            return Diagnostic(
-                rules.LOOSE_TYPE,
-                node.span,
-                f"{text!r} is read as an integer although it is in quotes",
-                "remove the quotes",
-            )
-        return _wrong(node, schema)
-    if base == "float":
-        if type(value) in (int, float):
-            return None
-        if isinstance(value, str) and not plain and major == "1" and _is_float(text):
-            return Diagnostic(
-                rules.LOOSE_TYPE,
-                node.span,
-                f"{text!r} is read as a float although it is in quotes",
-                "remove the quotes",
-            )
-        return _wrong(node, schema)
-    if base == "boolean":
-        if isinstance(value, bool) and (major == "1" or text in ("true", "false")):
-            return None
-        if major == "1" and (text in _LOOSE_BOOLEANS or text.lower() in ("true", "false")):
-            return Diagnostic(
-                rules.LOOSE_TYPE,
-                node.span,
-                f"{text!r} is read as {'true' if boolean(text) else 'false'}",
-                f"write {'true' if boolean(text) else 'false'}",
-            )
-        return _wrong(node, schema, "write true or false")
-    if base == "bytes":
-        return (
-            None
-            if units.base64(text) is not None and isinstance(value, str)
-            else Diagnostic(
-                rules.BAD_BYTES,
-                node.span,
-                f"cannot read {text[:40]!r} as bytes: they are written in base64",
-                "use letters, digits, + and /, and = to fill up to a multiple of four",
-            )
-        )
-    if base in ("nil", "null"):
-        return _wrong(node, schema)
-    if base == "timestamp":
-        return (
-            None
-            if units.timestamp(text, space=major == "1") is not None
-            else Diagnostic(
-                rules.BAD_TIMESTAMP,
-                node.span,
-                f"cannot read {text[:40]!r} as a timestamp",
-                "write it as 2026-01-31T12:00:00Z",
-            )
-        )
-    if base == "version":
-        return (
-            None
-            if units.version(text) is not None and (major == "1" or isinstance(value, str))
-            else Diagnostic(
-                rules.BAD_VERSION_VALUE,
-                node.span,
-                f"cannot read {text[:40]!r} as a version",
-                "write it as 1.0, 1.0.0 or 1.0.0.alpha-10",
-            )
-        )
-    if base in SCALAR_UNITS:
-        if units.parse(base, text) is not None:
-            return None
-        known = units.unit_names(base)
-        return Diagnostic(
-            rules.BAD_UNIT,
-            node.span,
-            f"cannot read {text[:40]!r} as {_A[base]}: it is a number and a unit",
-            did_you_mean(text.strip().lstrip("+-0123456789. "), known) or "units are " + ", ".join(known),
-        )
-    if base == "scalar" and schema.data is not None:
-        return _user_scalar(node, schema.data)
-    return None
-
-
-def _is_integer(text: str) -> bool:
-    return text.strip().lstrip("+-").isdecimal()
-
-
-def _is_float(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def boolean(text: str) -> bool:
-    return _LOOSE_BOOLEANS.get(text, text.lower() == "true")
-
-
-def _user_scalar(node: Node, type_: TypeDef) -> Diagnostic | None:
-    """2.0: a scalar of a type with units of its own."""
-    if type_.units is None or scalar_number(node.text, type_) is not None:
-        return None
-    known = list(type_.units)
-    unit = node.text.strip().lstrip("+-0123456789.eE ")
-    return Diagnostic(
-        rules.BAD_UNIT,
-        node.span,
-        f"cannot read {node.text[:40]!r} as {type_.name}: it is a number and a unit",
-        did_you_mean(unit, known) or "units are " + ", ".join(known),
-    )
-
-
-def scalar_number(text: str, type_: TypeDef) -> float | int | None:
-    """2.0: the number of a scalar in the type's own measure."""
-    factors = {name: node.scalar for name, node in (type_.units or {}).items() if isinstance(node.scalar, (int, float))}
-    prefixes = {name: node.scalar for name, node in type_.node.section("prefixes").items()}
-    for prefix, multiplier in prefixes.items():
-        if isinstance(multiplier, (int, float)):
-            factors.update(
-                {prefix + unit: multiplier * factor for unit, factor in factors.items() if prefix + unit not in factors}
-            )
-    number = units.scale(factors, text)
-    whole = type_.setting("data_type") or type_.setting("data_value_type")
-    if whole == "integer" and isinstance(number, float) and "." in text:
-        return None
-    return number
 
 
 # collections
@@ -333,7 +141,7 @@ def _complex(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
     if schema.data is None:
         return
     if not node.is_map:
-        yield _wrong(node, schema)
+        yield scalars.wrong(node, schema)
         return
     yield from members(node, schema.data.properties, here, f"type {schema.type_name}", node)
 
@@ -377,7 +185,7 @@ def missing(node: Node, wanted: Mapping[str, Schema], what: str, place: Node) ->
 
 def _list(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
     if not node.is_list:
-        yield _wrong(node, schema, "put it in brackets: [...]" if node.is_scalar else "")
+        yield scalars.wrong(node, schema, "put it in brackets: [...]" if node.is_scalar else "")
         return
     entry = schema.entry
     for item in node.list:
@@ -389,7 +197,7 @@ def _list(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
 
 def _map(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
     if not node.is_map:
-        yield _wrong(node, schema)
+        yield scalars.wrong(node, schema)
         return
     entry, key = schema.entry, schema.key
     yield from check_functions.malformed(node, here)
@@ -397,7 +205,7 @@ def _map(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
         if key is not None and key.base and key.base != "complex":
             named = Node(PLAIN, name, value.key_at if value.key_at >= 0 else value.at, value.file)
             if key.base != "string":
-                wrong = _scalar(named, key, here.major)
+                wrong = scalars.check(named, key, here.major)
                 if wrong is not None and wrong.is_error:
                     yield wrong
                     continue
@@ -424,11 +232,11 @@ def clauses(schema: Schema) -> list[Clause]:
     found: list[Clause] = []
     data = schema.data
     for node, owner in schema.constraints:
-        clause, _ = constraints.parse_clause(node, lambda operand, owner=owner: datum(operand, owner))  # type: ignore[misc]
+        clause, _ = constraints.parse_clause(node, lambda operand, owner=owner: scalars.datum(operand, owner))  # type: ignore[misc]
         if clause is not None:
             found.append(clause)
     for node, _type in data.constraints if data is not None else ():
-        clause, _ = constraints.parse_clause(node, lambda operand: datum(operand, schema))
+        clause, _ = constraints.parse_clause(node, lambda operand: scalars.datum(operand, schema))
         if clause is not None:
             found.append(clause)
     return found
@@ -440,7 +248,7 @@ def constrained(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
     if schema.constraints or (data is not None and data.constraints):
         if "clauses" not in schema.parsed:
             schema.parsed["clauses"] = clauses(schema)
-        value = datum(node, schema)
+        value = scalars.datum(node, schema)
         for clause in schema.parsed["clauses"] if value is not None else ():
             words = constraints.violation(clause, value, node.text if node.is_scalar else "")
             if words is not None:
@@ -460,7 +268,10 @@ def constrained(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
     for expression in (*schema.validation, *(data.validation if data is not None else ())):
         if any(functions.call(inner, here) for inner in node.walk()):
             return
-        if validation.evaluate(expression.data(), datum(node, schema), lambda text: _read(text, schema)) is False:
+        if (
+            validation.evaluate(expression.data(), scalars.datum(node, schema), lambda text: scalars.read(text, schema))
+            is False
+        ):
             yield Diagnostic(
                 rules.VIOLATED_CONSTRAINT,
                 node.span,
@@ -472,32 +283,3 @@ def constrained(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
 
 def _shown(node: Node) -> str:
     return repr(node.text[:60]) if node.is_scalar else f"this {node.kind}"
-
-
-def datum(node: Node, schema: Schema) -> object:
-    """The plain value for comparisons: numbers for scalars with units; None when it cannot be told."""
-    base = schema.base
-    if node.is_scalar:
-        if base in SCALAR_UNITS:
-            return units.parse(base, node.text)
-        if base == "scalar" and schema.data is not None:
-            return scalar_number(node.text, schema.data)
-        if base in ("string", "bytes"):
-            return node.text
-        if base == "version":
-            return units.version(node.text)
-        if base == "timestamp":
-            return units.timestamp(node.text)
-        if base == "integer":
-            return int(node.text) if _is_integer(node.text) else node.scalar
-        if base == "float":
-            return float(node.text) if _is_float(node.text) else node.scalar
-        if base == "boolean":
-            return boolean(node.text)
-        return node.scalar
-    return node.data()
-
-
-def _read(text: str, schema: Schema) -> object:
-    """A text beside a value of this schema, as such a value: "4 GB" beside a size."""
-    return None if schema.base == "string" else datum(Node(PLAIN, text, 0, ""), schema)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from meghdwar.compiler import Result
     from meghdwar.model import Application
 
-OK, ERRORS, USAGE = 0, 1, 2
+OK, ERRORS, USAGE, OURS = 0, 1, 2, 70
 TARGETS = ("senlin", "static", "asg")
 RELEASES = (
     "zed", "2023.1", "2023.2", "2024.1", "2024.2", "2025.1", "2025.2", "2026.1", "2026.2", "plugin",
@@ -26,7 +26,7 @@ DRAWINGS = (".mmd", ".dot", ".svg")
 
 DESCRIPTION = "Compiles a TOSCA descriptor (a file, a CSAR or a zip) to a Heat stack with Senlin."
 EPILOG = """\
-exit status: 0 it worked, 1 the descriptor has errors, 2 the command was not understood
+exit status: 0 it worked, 1 the descriptor has errors, 2 the command was not understood, 70 a mistake of ours
 
 examples:
   mdw-compile arena.tosca.yaml                 writes arena.hot.yaml, arena.env.yaml and arena.plan.yaml
@@ -117,10 +117,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OK
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        if os.environ.get("MEGHDWAR_TRACEBACK"):
+            raise
+        where = _innermost(error)
+        print(
+            f"mdw-compile: cannot compile {options.template}: a mistake of ours ({type(error).__name__} at {where}); "
+            "please report it with the file; MEGHDWAR_TRACEBACK=1 shows more",
+            file=sys.stderr,
+        )
+        return OURS
     finally:
         gc.freeze()  # nor is there any need to look through it all at the end
         if collecting:
             gc.enable()
+
+
+def _innermost(error: Exception) -> str:
+    """The place in the code where an exception came from."""
+    here = error.__traceback__
+    while here is not None and here.tb_next is not None:
+        here = here.tb_next
+    return f"{os.path.basename(here.tb_frame.f_code.co_filename)}:{here.tb_lineno}" if here is not None else "?"
 
 
 def run(options: Namespace) -> int:

@@ -173,3 +173,19 @@ def test_the_reference_knows_every_option() -> None:
     for action in command.parser()._actions:
         for option in action.option_strings:
             assert f"`{option}" in page or f" `{option}" in page or option in ("--color", "--help"), option
+
+
+def test_a_mistake_of_ours_is_one_line_and_a_status_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(*_: object) -> None:
+        raise KeyError("x")
+
+    monkeypatch.setattr(command, "compiled", break_down)
+    assert command.main(["-o", str(tmp_path), str(HELLO)]) == 70
+    said = capsys.readouterr().err
+    assert "a mistake of ours (KeyError at test_compile.py:" in said
+    assert said.count("\n") == 1
+    monkeypatch.setenv("MEGHDWAR_TRACEBACK", "1")
+    with pytest.raises(KeyError):
+        command.main(["-o", str(tmp_path), str(HELLO)])

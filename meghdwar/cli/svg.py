@@ -137,7 +137,8 @@ def _arrange(rows: list[list[Place]], drawing: Drawing) -> tuple[float, float]:
 
 
 def _frame(box: Box, members: list[Place]) -> Place:
-    text = [", ".join([f"{box.name}: {box.kind}", *box.details]), *box.became[:1]]
+    itself = [each for each in box.became if each.endswith(f" {box.name}")]
+    text = [", ".join([f"{box.name}: {box.kind}", *box.details]), *(itself or box.became)[:1]]
     least = max(len(line) for line in text) * LETTER + 2 * PAD
     if not members:
         return Place(box, text, least, ROW * 2 + PAD, 0, -1)

@@ -272,7 +272,8 @@ class _Builder:
         if "file" in node.map:
             return self.artifact("", node, bound), ()
         primary, dependencies = node.get("primary"), node.get("dependencies")
-        items = [self.one(item, bound) for item in (dependencies.list if dependencies is not None else ())]
+        several = [] if dependencies is None else dependencies.list if dependencies.is_list else [dependencies]
+        items = [self.one(item, bound) for item in several if not item.is_null]
         return (self.one(primary, bound) if primary is not None else None), tuple(items)
 
     def one(self, node: Node, bound: Bound) -> Artifact:

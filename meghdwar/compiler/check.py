@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from meghdwar.compiler import (
     check_schemas,
@@ -70,6 +70,7 @@ def _document(document: Document) -> Iterator[Diagnostic]:
                 yield Diagnostic(
                     rules.WRONG_SHAPE, section.key_span, f"cannot read {key} from nothing", f"leave {key} out"
                 )
+        yield from _known_metadata(node.section("metadata"))
         macros = node.get("dsl_definitions")
         if macros is not None and not macros.is_map:
             yield Diagnostic(
@@ -86,6 +87,27 @@ def _document(document: Document) -> Iterator[Diagnostic]:
                     f"cannot use {name!r} as a definition: there is nothing in it to refer to",
                     "write an anchor and what it stands for",
                 )
+
+
+def _known_metadata(metadata: Mapping[str, Node]) -> Iterator[Diagnostic]:
+    """2.0: what the standard itself calls by name is text; everything else may be anything."""
+    for key in ("template_name", "template_author"):
+        item = metadata.get(key)
+        if item is not None and not isinstance(item.scalar if item.is_scalar else None, str):
+            yield Diagnostic(
+                rules.WRONG_SHAPE,
+                item.key_span if item.is_null else item.span,
+                f"cannot read {key} from {'nothing' if item.is_null else f'a {item.kind}'}: it has to be text",
+                f'put it in quotes: "{item.text}"' if item.is_scalar and not item.is_null else "write text",
+            )
+    version = metadata.get("template_version")
+    if version is not None and not version.is_scalar:
+        yield Diagnostic(
+            rules.WRONG_SHAPE,
+            version.span,
+            f"cannot read template_version from a {version.kind}: it has to be a version",
+            "write it as 1.0",
+        )
 
 
 def check_service(service: Service) -> Iterator[Diagnostic]:

@@ -200,7 +200,7 @@ def reference(attribute: bool, arguments: list[Node], here: Here) -> Iterator[Di
         return
     bound, type_ = None, None
     if entity.text in ENTITIES:
-        bound = here.entity(entity.text)
+        bound = here.entity(entity.text, arguments[1].text)
         type_ = bound.type if bound is not None else (here.self_type if entity.text == "SELF" else None)
         if bound is None and here.bound is None and here.type is None:
             yield Diagnostic(
@@ -208,6 +208,14 @@ def reference(attribute: bool, arguments: list[Node], here: Here) -> Iterator[Di
                 entity.span,
                 f"cannot use {entity.text} here: it means something only inside a node, relationship, group or policy",
                 "name the node template",
+            )
+            return
+        if entity.text == "HOST" and _stands_alone(here):
+            yield Diagnostic(
+                rules.UNKNOWN_REFERENCE,
+                entity.span,
+                "cannot use HOST here: this node stands on no other",
+                "say SELF, or name a node template",
             )
             return
     elif here.service is None:
@@ -235,6 +243,14 @@ def reference(attribute: bool, arguments: list[Node], here: Here) -> Iterator[Di
         yield from _at(paths.follow(bound, path), attribute, here)
     elif type_ is not None and not type_.broken:
         yield from _member(attribute, type_, bound, path, here)
+
+
+def _stands_alone(here: Here) -> bool:
+    """Whether a node of this kind can have no host: its type knows no such requirement, nor does the template."""
+    bound = here.bound
+    if bound is None or bound.kind != "node" or bound.type is None or bound.type.broken:
+        return False
+    return "host" not in bound.type.requirements and not any(bound.hosts) and not bound.fills
 
 
 def _at(spot: paths.Spot, attribute: bool, here: Here) -> Iterator[Diagnostic]:

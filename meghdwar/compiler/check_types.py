@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from meghdwar.compiler import check_functions, check_schemas, operations, refinements, rules, scalars, units, values
+from meghdwar.compiler import (
+    check_functions,
+    check_scalars,
+    check_schemas,
+    operations,
+    refinements,
+    rules,
+    scalars,
+    units,
+    values,
+)
 from meghdwar.compiler.documents import Document, Files
 from meghdwar.compiler.scope import TYPE_KINDS, RawType, Scope
 from meghdwar.compiler.service import Here
@@ -65,6 +75,14 @@ def _type(raw: RawType, type_: TypeDef, files: Files) -> Iterator[Diagnostic]:
         return
     if derived is not None and type_.parent is None and not type_.primitive:
         yield unknown(raw.kind, derived, raw.scope)
+    empty_ = type_.node.map.get("derived_from")
+    if here.major == "2" and derived is None and empty_ is not None:
+        yield Diagnostic(
+            rules.WRONG_SHAPE,
+            empty_.key_span,
+            f"cannot derive {raw.name!r} from nothing",
+            "name the parent, or leave derived_from out",
+        )
     version = type_.node.get("version")
     if version is not None and version.is_scalar and here.major == "2" and units.version(version.text) is None:
         yield Diagnostic(
@@ -255,8 +273,7 @@ def _data_members(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnost
                 yield from check_schemas.in_place(key, inner, part, type_.base, here, f"data type {type_.name!r}")
     base = type_.base
     if here.major == "2":
-        yield from _named_type(type_, here)
-        yield from _scalar_type(type_)
+        yield from check_scalars.check(type_, here)
     if here.major == "2" and node.get("derived_from") is None and not node.section("properties"):
         yield Diagnostic(
             rules.MISSING_KEY,
@@ -275,39 +292,6 @@ def _data_members(type_: TypeDef, here: Here, files: Files) -> Iterator[Diagnost
         node.get("constraints"), lambda operand: scalars.datum(operand, _as_schema(type_)), base
     )
     yield from check_schemas.validation_of(node, here)
-
-
-def _named_type(type_: TypeDef, here: Here) -> Iterator[Diagnostic]:
-    """2.0: the type of the numbers in a scalar type."""
-    for key in ("data_type", "data_value_type"):
-        named = type_.node.get(key)
-        if named is not None and primitive(named.text, here.scope) not in ("integer", "float"):
-            raw = here.scope.lookup("data", named.text)
-            if raw is None or resolve(raw).base not in ("integer", "float", ""):
-                yield Diagnostic(
-                    rules.BAD_REFINEMENT,
-                    named.span,
-                    f"cannot count in {named.text!r}: a scalar is made of integers or floats",
-                    "write integer or float",
-                )
-
-
-def _scalar_type(type_: TypeDef) -> Iterator[Diagnostic]:
-    """2.0: each unit says how many of the canonical one it is."""
-    for key in ("units", "unit_symbol_map", "prefixes"):
-        for unit, factor in type_.node.section(key).items():
-            if type(factor.scalar) not in (int, float):
-                yield Diagnostic(
-                    rules.WRONG_SHAPE,
-                    factor.span if not factor.is_null else factor.key_span,
-                    f"cannot measure with {unit!r}: it has to say a number",
-                    "write how many of the canonical unit it is",
-                )
-    canonical = type_.node.get("canonical_unit")
-    if canonical is not None and type_.units and canonical.text not in type_.units:
-        yield Diagnostic(
-            rules.BAD_UNIT, canonical.span, f"cannot find unit {canonical.text!r}", nearest(canonical.text, type_.units)
-        )
 
 
 def _as_schema(type_: TypeDef) -> Schema:

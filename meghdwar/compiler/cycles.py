@@ -44,7 +44,7 @@ def values(service: Service) -> Iterator[Diagnostic]:
                 call = functions.call(inner, here) if inner.is_map else None
                 if call is None or call.name not in functions.REFERENCES or len(call.arguments) < 2:
                     continue
-                other = service.entity(call.arguments[0].text, here)
+                other = service.entity(call.arguments[0].text, here, call.arguments[1].text)
                 if other is not None and call.arguments[1].text in other.assigned("properties"):
                     edges.setdefault((bound.name, name), []).append(((other.name, call.arguments[1].text), inner))
     done: set[tuple[str, str]] = set()

@@ -323,10 +323,31 @@ class _Loader:
         packaged = profiles().get(name) or profiles().get(posixpath.basename(name))
         if packaged is not None:
             return library(packaged)
+        meant = self.seen_from_elsewhere(name, document)
+        if meant is not None and meant not in (document.path, *above):
+            message = f"cannot find {name!r} beside this file: {meant!r} is taken, as if the path began elsewhere"
+            relative = posixpath.relpath(meant, posixpath.dirname(document.path) or ".")
+            wrong = Diagnostic(rules.IMPORT_NOT_FOUND, target.span, message, f"write {relative!r}")
+            self.diagnostics.append(wrong.as_warning())
+            return self.document(meant, target.span, (*above, document.path))
         near = did_you_mean(name, [*profiles(), *self.files.names()])
         self.say(
             rules.IMPORT_NOT_FOUND, target.span, f"cannot find {name!r}", near or f"it would have to be at {path!r}"
         )
+        return None
+
+    def seen_from_elsewhere(self, name: str, document: Document) -> str | None:
+        """1.x: the file that is meant by a path that begins at the descriptor's folder or above it, and not at that
+        of the file which imports it."""
+        here = posixpath.dirname(document.path)
+        if document.major != "1" or not here or name.startswith(("/", "..")):
+            return None
+        from_top, folder = posixpath.normpath(name), posixpath.dirname(posixpath.normpath(name))
+        if self.files.read(from_top) is not None:
+            return from_top
+        beside = posixpath.join(here, posixpath.basename(name))
+        if folder and f"/{folder}".endswith(f"/{here}") and self.files.read(beside) is not None:
+            return beside
         return None
 
     def profile(self, target: Node, above: tuple[str, ...]) -> Document | None:

@@ -113,7 +113,7 @@ class Evaluator:
 
     def get_property(self, call: Call, here: Here) -> Value:
         entity, *path = call.arguments
-        bound = self.service.entity(entity.text, here)
+        bound = self.service.entity(entity.text, here, path[0].text)
         steps = [item.scalar if isinstance(item.scalar, int) else item.text for item in path]
         if bound is None or bound.type is None:
             return None
@@ -123,7 +123,7 @@ class Evaluator:
 
     def get_attribute(self, call: Call, here: Here) -> Value:
         entity, *path = call.arguments
-        bound = self.service.entity(entity.text, here)
+        bound = self.service.entity(entity.text, here, path[0].text)
         if bound is None and entity.text == "HOST" and here.bound is not None:
             bound = here.bound
         steps = [item.scalar if isinstance(item.scalar, int) else item.text for item in path]

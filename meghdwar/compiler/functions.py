@@ -150,7 +150,7 @@ def result(found: Call, here: Here) -> tuple[str, Schema | None]:
     if len(arguments) < 2:
         return "", None
     if found.name == "get_property" and here.service is not None and arguments[0].is_scalar and arguments[1].is_scalar:
-        bound = here.service.entity(arguments[0].text, here)
+        bound = here.service.entity(arguments[0].text, here, arguments[1].text)
         type_ = bound.type if bound is not None else None
         if type_ is not None and not is_through(type_, arguments[1].text):
             schema = follow(type_.properties.get(arguments[1].text), arguments[2:])

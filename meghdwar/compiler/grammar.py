@@ -183,9 +183,10 @@ SIMPLE: Grammar = {
     ),
     "substitution": Construct(
         "substitution mappings",
-        {**_DOC, "node_type": TEXT, "properties": ANY, "attributes": ANY, "capabilities": ANY, "requirements": ANY, "interfaces": ANY, "substitution_filter": ANY},
+        {**_DOC, "node_type": TEXT, "properties": ANY, "attributes": ANY, "capabilities": ANY, "requirements": ANY, "interfaces": ANY, "substitution_filter": "substitution filter"},
         ("node_type",),
     ),
+    "substitution filter": Construct("a substitution filter", {"properties": ANY, "capabilities": ANY, "node_filter": "node filter"}),
     "workflow": Construct(
         "a workflow",
         {**_DOC, "inputs": ANY, "outputs": ANY, "preconditions": _list("precondition"), "steps": _map("step"), "implementation": "implementation"},
@@ -275,7 +276,7 @@ TOSCA_2: Grammar = {
     ),
     "workflow call": Construct("a call of a workflow", {"workflow": TEXT, "inputs": VALUES}, ("workflow",), short=TEXT),
     "operation call": Construct("a call of an operation", {"operation": TEXT, "inputs": VALUES}, ("operation",), short=TEXT),
-    "substitution": SIMPLE["substitution"].but(
+    "substitution": SIMPLE["substitution"].but(substitution_filter=ANY,
         properties=VALUES, attributes=VALUES, capabilities=VALUES, requirements=_list(ANY), interfaces=VALUES
     ),
     "workflow": SIMPLE["workflow"].but("preconditions", inputs=_map("parameter"), outputs=VALUES, precondition=ANY),
@@ -375,7 +376,9 @@ def _collection(node: Node, kind: str, item: str, what: str, grammar: Grammar, f
             _check(value, item, what, grammar, found)
         return
     if not node.is_list:
-        found.append(_wrong(node, what, "a list", "put a dash before each item" if node.is_map else ""))
+        wrong = _wrong(node, what, "a list", "put a dash before each item" if node.is_map else "")
+        one = grammar is SIMPLE and node.is_scalar and item == "implementation artifact"  # instead of a list of one
+        found.append(wrong.as_warning() if one else wrong)
         return
     for entry in node.list:
         if kind == "list":

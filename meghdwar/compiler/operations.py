@@ -181,8 +181,9 @@ def _implementation(node: Node, here: Here, files: Files, artifacts: Mapping[str
         return
     if "file" in node.map:
         yield from artifact(node, here, files)
-    primary = node.get("primary")
-    for item in [primary, *((node.get("dependencies") or node).list)]:
+    primary, dependencies = node.get("primary"), node.get("dependencies")
+    several = [] if dependencies is None else dependencies.list if dependencies.is_list else [dependencies]
+    for item in [primary, *several]:
         if item is None:
             continue
         if item.is_scalar:

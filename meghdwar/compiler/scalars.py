@@ -16,6 +16,7 @@ from meghdwar.diagnostics import Diagnostic, did_you_mean
 
 SCALAR_UNITS = ("scalar-unit.size", "scalar-unit.time", "scalar-unit.frequency", "scalar-unit.bitrate")
 _INTEGER = re.compile(r"\s*[-+]?[0-9]{1,4000}\s*", re.ASCII)  # Python reads no longer number from a text
+_UNIT = re.compile(r"(?<=[0-9.])\s*([^0-9.eE+\s-]|[eE](?![0-9+-])).*", re.DOTALL)
 _A = {
     "integer": "an integer", "scalar-unit.size": "a size", "scalar-unit.time": "a time",
     "scalar-unit.frequency": "a frequency", "scalar-unit.bitrate": "a bit rate",
@@ -83,7 +84,7 @@ def _boolean(node: Node, schema: Schema, major: str) -> Diagnostic | None:
     if major == "1" and (text in _LOOSE_BOOLEANS or text.lower() in ("true", "false")):
         word = "true" if boolean(text) else "false"
         return _loose(node, word, f"write {word}")
-    return wrong(node, schema, "write true or false")
+    return wrong(node, schema, "write " + (text.lower() if isinstance(node.scalar, bool) else "true or false"))
 
 
 def _bytes(node: Node, schema: Schema, major: str) -> Diagnostic | None:
@@ -166,14 +167,23 @@ def boolean(text: str) -> bool:
 def user_number(text: str, type_: TypeDef) -> float | int | None:
     """2.0: the number of a scalar in the type's own measure."""
     factors = {name: node.scalar for name, node in (type_.units or {}).items() if isinstance(node.scalar, (int, float))}
-    for prefix, node in type_.node.section("prefixes").items():
+    return units.scale(prefixed(factors, type_), text)
+
+
+def prefixed(factors: Mapping[str, int | float], type_: TypeDef) -> dict[str, int | float]:
+    """2.0: the units of a scalar type, also with each of its prefixes."""
+    found = dict(factors)
+    for prefix, node in type_.prefixes.items():
         multiplier = node.scalar
         if isinstance(multiplier, (int, float)):
-            more = {prefix + unit: multiplier * factor for unit, factor in factors.items()}
-            factors = more | factors
-    number = units.scale(factors, text)
-    whole = type_.setting("data_type") or type_.setting("data_value_type")
-    return None if whole == "integer" and isinstance(number, float) and "." in text else number
+            found = {prefix + unit: multiplier * factor for unit, factor in factors.items()} | found
+    return found
+
+
+def number_of(node: Node) -> Node:
+    """2.0: the number in a scalar that has a unit, at its place."""
+    text = node.text.lstrip()
+    return Node(PLAIN, _UNIT.sub("", text), node.at + len(node.text) - len(text), node.file, node.key_at)
 
 
 def datum(node: Node, schema: Schema) -> object:

@@ -11,6 +11,7 @@ from meghdwar.compiler.source import Node, empty
 from meghdwar.compiler.types import CapabilityDef, RequirementDef, Schema, TypeDef, named_items, resolve
 
 ENTITIES = ("SELF", "SOURCE", "TARGET", "HOST")
+HOSTED_ON = "tosca.relationships.HostedOn"
 
 
 @dataclass(slots=True, eq=False)
@@ -38,6 +39,42 @@ class Bound:
     @property
     def host(self) -> Bound | None:
         return next((fill.target for fill in self.fills if fill.name == "host" and fill.target is not None), None)
+
+    @property
+    def hosts(self) -> Iterator[Bound]:
+        """What it stands on, and what that stands on, down to the machine."""
+        seen, here = {id(self)}, self._under
+        while here is not None and id(here) not in seen:
+            yield here
+            seen.add(id(here))
+            here = here._under
+
+    @property
+    def _under(self) -> Bound | None:
+        """What it stands on by a requirement of that name, or by one whose relationship says so."""
+        return self.host or next(
+            (f.target for f in self.fills if f.target is not None and _hosts(f.relationship)), None
+        )
+
+    def has(self, name: str) -> bool:
+        """Whether a path may begin with this name here; of what is not known it may."""
+        type_ = self.type
+        return (
+            type_ is None
+            or type_.broken
+            or self.schema(name) is not None
+            or name in type_.capabilities
+            or name in type_.requirements
+            or name in self.assigned("properties")
+            or name in self.assigned("attributes")
+        )
+
+
+def _hosts(relationship: Bound | None) -> bool:
+    type_ = relationship.type if relationship is not None else None
+    while type_ is not None and type_.name != HOSTED_ON:
+        type_ = type_.parent
+    return type_ is not None
 
 
 @dataclass(slots=True, eq=False)
@@ -68,10 +105,10 @@ class Service:
     groups: dict[str, Bound] = field(default_factory=dict)
     policies: dict[str, Bound] = field(default_factory=dict)
 
-    def entity(self, name: str, here: Here) -> Bound | None:
-        """What the first argument of get_property and its like names."""
+    def entity(self, name: str, here: Here, part: str = "") -> Bound | None:
+        """What the first argument of get_property and its like names; HOST is the nearest one that has the `part`."""
         if name in ENTITIES:
-            return here.entity(name)
+            return here.entity(name, part)
         return self.templates.get(name) or self.relationships.get(name) or self.groups.get(name)
 
 
@@ -93,7 +130,7 @@ class Here:
     def self_type(self) -> TypeDef | None:
         return self.bound.type if self.bound is not None else self.type
 
-    def entity(self, name: str) -> Bound | None:
+    def entity(self, name: str, part: str = "") -> Bound | None:
         bound = self.bound
         if bound is None:
             return None
@@ -103,7 +140,8 @@ class Here:
             return bound.source
         if name == "TARGET":
             return bound.target
-        return bound.host if bound.kind == "node" else (bound.source or bound).host
+        start = bound if bound.kind == "node" else bound.source or bound
+        return next((host for host in start.hosts if host.has(part)), None) or next(start.hosts, None)
 
 
 def bind(document: Document, files: Files) -> Service | None:

@@ -14,7 +14,7 @@ from typing import Any
 from meghdwar.compiler import rules
 from meghdwar.compiler.grammar import slipped_name
 from meghdwar.compiler.scope import RawType, Scope
-from meghdwar.compiler.source import MAP, Node, empty
+from meghdwar.compiler.source import MAP, PLAIN, Node, empty
 from meghdwar.diagnostics import Diagnostic, did_you_mean
 
 PRIMITIVES_1 = (
@@ -258,7 +258,22 @@ class TypeDef:
         own = self.node.get("units") or self.node.get("unit_symbol_map")
         above = self.parent.units if self.parent else None
         suffix = self.setting("unit_suffix") if own is not None and "unit_symbol_map" in self.node.map else ""
-        return {**(above or {}), **{name + suffix: item for name, item in own.map.items()}} if own else above
+        base = {suffix: Node(PLAIN, "1", own.at, own.file)} if own is not None and suffix else {}
+        return {**(above or {}), **base, **{name + suffix: item for name, item in own.map.items()}} if own else above
+
+    @cached_property
+    def prefixes(self) -> Mapping[str, Node]:
+        """2.0: the prefixes that the unit of a scalar type takes."""
+        own = self.node.section("prefixes")
+        return {**(self.parent.prefixes if self.parent else {}), **own}
+
+    @cached_property
+    def counted_in(self) -> Schema | None:
+        """2.0: what the numbers of a scalar type have to be; None when it is not said."""
+        own = self.node.get("data_type") or self.node.get("data_value_type")
+        if own is not None and own.is_scalar:
+            return Schema(own, self.scope, is_entry=True)
+        return self.parent.counted_in if self.parent else None
 
     def setting(self, key: str) -> str:
         """A text of the definition that is inherited, such as data_type, prefixes' unit or mime_type."""

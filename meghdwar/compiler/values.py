@@ -49,6 +49,8 @@ def check(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
             yield wrong
             if wrong.is_error:
                 return
+        if base == "scalar" and schema.data is not None and schema.data.counted_in is not None:
+            yield from check(scalars.number_of(node), schema.data.counted_in, here)
     else:
         yield from free(node, here)
         return
@@ -127,7 +129,11 @@ def _call_fits(call: functions.Call, schema: Schema, here: Here) -> Iterator[Dia
             f"cannot use the {given} that {call.name} gives where {scalars.a(schema)} is expected",
             "use a function or an input that gives one",
         )
-    elif {given, wanted} & {"boolean"} and not {given, wanted} & {"string"}:
+    elif (
+        {given, wanted} <= {"string", "integer", "float", "boolean"} and (given, wanted) != ("integer", "float")
+        if here.major == "2"
+        else {given, wanted} & {"boolean"} and not {given, wanted} & {"string"}
+    ):
         yield Diagnostic(
             rules.TYPES_DIFFER,
             call.node.span,

@@ -5,13 +5,17 @@ Source: TOSCA Simple Profile in YAML 1.3, sections 3.6.19 to 3.6.27 and chapter 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
-from meghdwar.compiler import check_functions, check_schemas, operations, rules, values
+from meghdwar.compiler import check_functions, check_schemas, functions, operations, rules, values
+from meghdwar.compiler.scope import Scope
 from meghdwar.compiler.service import Bound, Here, Service
 from meghdwar.compiler.source import Node
-from meghdwar.compiler.types import Schema, TypeDef
+from meghdwar.compiler.types import Schema, TypeDef, is_definition
 from meghdwar.diagnostics import Diagnostic, did_you_mean, nearest
+
+_SAID = (rules.UNKNOWN_REFERENCE, rules.UNKNOWN_INPUT)  # of the value as it stands
 
 
 def condition(node: Node | None, here: Here) -> Iterator[Diagnostic]:
@@ -22,10 +26,14 @@ def condition(node: Node | None, here: Here) -> Iterator[Diagnostic]:
 
 def check(service: Service, here: Here) -> Iterator[Diagnostic]:
     workflows = service.node.section("workflows")
+    above = service
     for node in workflows.values():
-        for name, item in node.section("inputs").items():
-            if item.is_map:
-                yield from check_schemas.check(Schema(item, here.scope), None, here, f"input {name!r}")
+        own = {name: Schema(item, here.scope) for name, item in node.section("inputs").items() if item.is_map}
+        for name, schema in own.items():
+            yield from check_schemas.check(schema, None, here, f"input {name!r}")
+        # what its steps get as inputs are those of the workflow
+        service = replace(above, inputs={**above.inputs, **own}) if own else above
+        here = replace(here, service=service)
         implementation = node.get("implementation")
         if implementation is not None:
             yield from operations.operation(node, here, service.files, {})
@@ -86,14 +94,15 @@ def activity_list(service: Service, node: Node, bound: Bound | None, here: Here)
             continue
         for key, value in item.map.items():
             if key == "call_operation":
-                yield from _operation(value, bound)
+                yield from _operation(value, bound, here)
             elif key in ("inline", "delegate"):
                 yield from _workflow(service, key, value)
             for inner in value.section("inputs").values():
                 yield from values.free(inner, here)
 
 
-def _operation(value: Node, bound: Bound | None) -> Iterator[Diagnostic]:
+def _operation(value: Node, bound: Bound | None, here: Here) -> Iterator[Diagnostic]:
+    """The operation that is called is there, and 2.0: it gets the inputs that it defines."""
     named = value.get("operation") if value.is_map else value
     if (
         named is None
@@ -124,6 +133,55 @@ def _operation(value: Node, bound: Bound | None) -> Iterator[Diagnostic]:
             f"cannot call {named.text!r}: interface {interface!r} has no operation {operation!r}",
             nearest(operation, found.operations),
         )
+    elif here.major == "2":
+        yield from _given(value, named, {**found.inputs, **_defined(found.operations.get(operation, ()))}, bound, here)
+
+
+def _defined(places: Iterable[tuple[Node, Scope]]) -> dict[str, Schema]:
+    """The inputs that an operation defines, from the farthest definition to the nearest."""
+    return {
+        name: Schema(item, scope)
+        for place, scope in places
+        for name, item in place.section("inputs").items()
+        if is_definition(item)
+    }
+
+
+def _given(value: Node, named: Node, wanted: Mapping[str, Schema], bound: Bound, here: Here) -> Iterator[Diagnostic]:
+    """2.0: every input is one that is defined, of its type, and none that is required is missing."""
+    given = value.section("inputs")
+    for name, item in given.items():
+        if name not in wanted:
+            yield Diagnostic(
+                rules.BAD_WORKFLOW,
+                item.key_span,
+                f"cannot give {named.text!r} an input {name!r}: it has none of that name",
+                nearest(name, wanted),
+            )
+            continue
+        yield from (wrong for wrong in values.check(item, wanted[name], here) if wrong.rule not in _SAID)
+        call = functions.call(item, here)
+        input_ = functions.result(call, here)[1] if call is not None and call.name == "get_input" else None
+        if input_ is not None and wanted[name].required and not input_.required and input_.default is None:
+            yield Diagnostic(
+                rules.BAD_WORKFLOW,
+                item.span,
+                f"cannot fill {name!r}, which {named.text!r} requires, from an input that may be left out",
+                "make the input required, or give it a default",
+            )
+    for name, schema in wanted.items():
+        if name in given or not schema.required or schema.default is not None or schema.fixed is not None:
+            continue
+        interface, _, operation = named.text.rpartition(".")
+        assigned = bound.assigned("interfaces").get(interface, value)
+        inner = assigned.section("operations").get(operation, value)
+        if name not in assigned.section("inputs") and name not in inner.section("inputs"):
+            yield Diagnostic(
+                rules.BAD_WORKFLOW,
+                named.span,
+                f"cannot call {named.text!r} without its input {name!r}",
+                f"add `inputs: {{{name}: ...}}`",
+            )
 
 
 def _workflow(service: Service, key: str, value: Node) -> Iterator[Diagnostic]:
@@ -147,10 +205,14 @@ def trigger(service: Service, name: str, node: Node, here: Here) -> Iterator[Dia
     if target_filter is not None and target_filter.is_map:
         named = target_filter.get("node")
         if named is not None and named.text not in service.templates and here.scope.lookup("node", named.text) is None:
-            help_ = did_you_mean(named.text, service.templates)
-            yield Diagnostic(
-                rules.BAD_TRIGGER, named.span, f"cannot find node {named.text!r} for trigger {name!r}", help_
+            wrong = Diagnostic(
+                rules.BAD_TRIGGER,
+                named.span,
+                f"cannot find node {named.text!r} for trigger {name!r}",
+                nearest(named.text, service.templates),
             )
+            # in 1.x the filter only narrows down what the policy's targets have named
+            yield wrong if here.major == "2" else wrong.as_warning()
     action = node.get("action")
     if action is not None and action.is_list:
         yield from activity_list(service, action, None, here)

@@ -422,3 +422,113 @@ service_template:
     source: {{type: Source, requirements: {requirements}}}
 """
     assert errors(V2 + text) == ([code] if code else [])
+
+
+# scalars
+SCALAR = """data_types:
+  Whole: {derived_from: integer, validation: {$greater_or_equal: [$value, 1]}}
+  Rate: {derived_from: scalar, %s}
+  Fine: {derived_from: Rate%s}
+node_types: {Thing: {properties: {it: {type: Fine}}}}
+service_template: {node_templates: {thing: {type: Thing, properties: {it: %s}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "derived", "value", "found"),
+    [
+        ("data_type: Whole, units: {b: 1, kb: 1000}", "", "3 kb", []),
+        ("data_type: Whole, units: {b: 1, kb: 1000}", "", "-3 kb", ["MDW207"]),
+        ("data_type: integer, units: {b: 1, kb: 1000}", "", "1.5 kb", ["MDW230"]),
+        ("units: {b: 1, kb: 1000}", "", "1.5e3 kb", []),
+        ("units: {b: 1}, prefixes: {'': 1, k: 1000}", "", "1.5kb", []),
+        ("units: {b: 1}, prefixes: {'': 1, k: 1000}", ", prefixes: {M: 1000000}", "2 kb", []),
+        ("units: {b: 1}, prefixes: {'': 1, k: 1000}", ", prefixes: {M: 1000000}", "2 Mb", []),
+        ("units: {b: 1}, prefixes: {'': 1, k: 1000}", ", validation: {$less_than: [$value, 1 kb]}", "2 kb", ["MDW207"]),
+        ("units: {b: 1}, prefixes: {k: 1000}", "", "2 kb", ["MDW200"]),
+        ("units: {b: 1, B: 8}, prefixes: {'': 1, k: 1000}", "", "2 kb", ["MDW152"]),
+        ("units: {b: 2}", "", "2 b", ["MDW200"]),
+        ("units: {b: 1, bit: 1}", "", "2 b", ["MDW103"]),
+        ("units: {b: 1, bit: 1}, canonical_unit: bit", "", "2 b", []),
+        ("units: {b: 1, B: 8}, canonical_unit: B", "", "2 b", ["MDW200"]),
+        ("units: {b: 1}, prefixes: {'': 1, k: 1000}, canonical_unit: kb", "", "2 b", ["MDW200"]),
+        ("data_type: Whole, units: {b: 1}, prefixes: {'': 1, k: -1000}", "", "2 b", ["MDW207"]),
+        ("data_type: integer, units: {b: 1, B: 8.5}", "", "2 b", ["MDW230"]),
+        ("data_type: float, units: {b: 1}", ", data_type: Whole", "2 b", ["MDW152"]),
+        ("data_type: Whole", "", "2 b", ["MDW103", "MDW103"]),
+        ("unit_symbol_map: {k: 1000, c: 0.01}, unit_suffix: m", "", "0.1 m", []),
+    ],
+)
+def test_scalar_types(first: str, derived: str, value: str, found: list[str]) -> None:
+    assert errors(V2 + SCALAR % (first, derived, value)) == found
+
+
+@pytest.mark.parametrize("schema", ["{type: scalar}", "{type: list, entry_schema: scalar}"])
+def test_scalar_itself_is_abstract(schema: str) -> None:
+    assert errors(V2 + f"node_types: {{Thing: {{properties: {{it: {schema}}}}}}}\n") == ["MDW152"]
+
+
+def test_only_scalars_have_units() -> None:
+    assert errors(V2 + "data_types: {Rate: {derived_from: string, units: {b: 1}, canonical_unit: b}}\n") == [
+        "MDW152",
+        "MDW152",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "found"),
+    [
+        ("{template_name: a, template_version: 1.0, other: {a: [1]}}", []),
+        ("{template_name: 7}", ["MDW104"]),
+        ("{template_name: {a: b}}", ["MDW104"]),
+        ("{template_author: }", ["MDW104"]),
+        ("{template_version: [1]}", ["MDW104"]),
+    ],
+)
+def test_metadata_that_the_standard_knows(metadata: str, found: list[str]) -> None:
+    assert errors(V2 + f"metadata: {metadata}\n") == found
+
+
+def test_a_type_is_not_derived_from_nothing() -> None:
+    assert errors(V2 + "artifact_types: {Script: {derived_from: , description: a script}}\n") == ["MDW104"]
+
+
+# workflows
+CALL = """interface_types: {Save: {operations: {save: {}}}}
+node_types:
+  Store:
+    interfaces:
+      save:
+        type: Save
+        inputs: {place: {type: string}}
+        operations: {save: {inputs: {name: {type: string}, depth: {type: integer, default: 1}}}}
+service_template:
+  node_templates: {store: {type: Store}}
+  workflows:
+    save:
+      inputs: {where: {type: string}, name: {type: string, required: false}, size: {type: integer}}
+      steps: {one: {target: store, activities: [{call_operation: {operation: save.save, inputs: %s}}]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("inputs", "found"),
+    [
+        ("{place: {$get_input: where}, name: x}", []),
+        ("{place: {$get_input: where}, name: {$concat: [a, {$get_input: where}]}, depth: {$get_input: size}}", []),
+        ("{place: {$get_input: lost}, name: x}", ["MDW243"]),
+        ("{place: {$get_input: where}}", ["MDW312"]),
+        ("{name: x}", ["MDW312"]),
+        ("{place: {$get_input: where}, name: x, nme: x}", ["MDW312"]),
+        ("{place: {$get_input: where}, name: {$get_input: name}}", ["MDW312"]),
+        ("{place: {$get_input: where}, name: {$get_input: size}}", ["MDW247"]),
+        ("{place: {$get_input: where}, name: [x]}", ["MDW230"]),
+    ],
+)
+def test_inputs_of_an_operation_that_a_workflow_calls(inputs: str, found: list[str]) -> None:
+    assert errors(V2 + CALL % inputs) == found
+
+
+def test_inputs_of_a_workflow_are_its_own() -> None:
+    two = "    other: {steps: {one: {target: store, activities: [{call_operation: {operation: save.save, inputs: {place: {$get_input: where}, name: x}}}]}}}\n"  # noqa: E501
+    assert errors(V2 + CALL % "{place: a, name: x}" + two) == ["MDW243"]

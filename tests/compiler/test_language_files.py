@@ -216,3 +216,22 @@ def test_a_name_is_text(name: str) -> None:
     key = name if name[:1] in "~{[" and name.strip() else f'"{name}"'
     text = f"{V1}topology_template:\n  node_templates:\n    ? {key}\n    : {{type: tosca.nodes.Compute}}\n"
     assert errors(text) == [MISNAMED[name]]
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ("other.yaml", []),
+        ("types/other.yaml", ["MDW050"]),  # as seen from the descriptor
+        ("data/types/other.yaml", ["MDW050"]),  # as seen from above it
+        ("data/lost.yaml", ["MDW150", "MDW050"]),
+    ],
+)
+def test_imports_of_1_x_that_begin_at_another_folder(written: str, found: list[str]) -> None:
+    text = V1 + "imports: [types/first.yaml]\ntopology_template: {node_templates: {a: {type: Other}}}\n"
+    files = {
+        "types/first.yaml": V1 + f"imports: [{written}]\n",
+        "types/other.yaml": V1 + "node_types: {Other: {derived_from: tosca.nodes.Root}}\n",
+    }
+    assert codes(text, files) == found
+    assert bool(errors(text, files)) is (written == "data/lost.yaml")

@@ -357,3 +357,46 @@ def test_a_function_of_2_0_called_wrongly(call: str, code: str) -> None:
 def test_an_old_call_is_plain_data_in_2_0_and_a_new_one_in_1_x() -> None:
     assert topology(text_2("{concat: [a, b]}"), {"plan.txt": "p"}).outputs["value"].value == {"concat": ("a", "b")}
     assert topology(text("{$concat: [a, b]}"), FILES).outputs["value"].value == {"$concat": ("a", "b")}
+
+
+# HOST
+HOSTED = """relationship_types: {Inside: {derived_from: tosca.relationships.HostedOn}}
+node_types:
+  Part:
+    derived_from: tosca.nodes.Root
+    properties: {it: {type: string, required: false}}
+    requirements: [{place: {capability: tosca.capabilities.Node, relationship: Inside, occurrences: [0, 1]}}]
+topology_template:
+  node_templates:
+    server: {type: tosca.nodes.Compute}
+    dbms: {type: tosca.nodes.DBMS, properties: {port: 7}, requirements: [{host: server}]}
+    data: {type: tosca.nodes.Database, properties: {name: a}, requirements: [{host: dbms}], %s}
+    part: {type: Part, properties: {it: %s}, requirements: [%s]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "found"),
+    [
+        ("{get_property: [HOST, port]}", []),
+        ("{get_attribute: [HOST, private_address]}", []),
+        ("{get_property: [HOST, host, num_cpus]}", []),
+        ("{get_property: [HOST, prt]}", ["MDW244"]),
+        ("{get_attribute: [HOST, lost]}", ["MDW244"]),
+    ],
+)
+def test_host_is_the_nearest_one_that_has_it(call: str, found: list[str]) -> None:
+    interface = f"interfaces: {{Standard: {{create: {{implementation: run, inputs: {{it: {call}}}}}}}}}"
+    assert errors(V1 + HOSTED % (interface, "x", "")) == found
+
+
+def test_host_is_what_a_hosting_relationship_leads_to() -> None:
+    text = V1 + HOSTED % ("", "{get_attribute: [HOST, private_address]}", "{place: server}")
+    assert errors(text) == []
+    assert topology(text).templates["part"].properties["it"] == Attribute("server", ("private_address",))
+
+
+def test_host_of_what_stands_alone() -> None:
+    attribute = "attributes: {public_address: {get_attribute: [HOST, private_address]}}"
+    text = f"topology_template: {{node_templates: {{server: {{type: tosca.nodes.Compute, {attribute}}}}}}}\n"
+    assert errors(V1 + text) == ["MDW244"]

@@ -296,7 +296,6 @@ def test_groups_and_policies() -> None:
         (TIER, "[{watch: {targets: [tier]}}]", ["MDW103"]),
         (TIER, "{watch: {type: Watch}}", []),
         (TIER, "[{watch: {type: Watch, triggers: {hot: {event: e, action: [{inline: lost}]}}}}]", ["MDW312"]),
-        (TIER, "[{watch: {type: Watch, triggers: {hot: {event: e, target_filter: {node: lost}}}}}]", ["MDW316"]),
         (TIER, "[{watch: {type: Watch, triggers: {hot: {event: e, schedule: {start_time: soon}}}}}]", ["MDW202"]),
         (TIER, "[watch]", ["MDW104"]),
     ],
@@ -400,3 +399,58 @@ def test_how_many(count: str, number: int) -> None:
 def test_how_many_not(count: str) -> None:
     text = f"node_types: {{A: {{}}}}\nservice_template: {{node_templates: {{a: {{type: A, count: {count}}}}}}}\n"
     assert errors(V2 + text) == ["MDW230"]
+
+
+def test_a_trigger_of_1_x_that_watches_nothing_known_is_warned_of() -> None:
+    text = """topology_template:
+  node_templates: {server: {type: tosca.nodes.Compute}}
+  policies: [{grow: {type: tosca.policies.Scaling, targets: [server],
+    triggers: {hot: {event: e, target_filter: {node: lost}, action: [{call_operation: a.b}]}}}}]
+"""
+    assert errors(V1 + text) == []
+    assert "MDW316" in codes(V1 + text)
+
+
+@pytest.mark.parametrize(
+    ("filter_", "found"),
+    [
+        ("{properties: [{size: {greater_than: 1}}]}", []),
+        ("{node_filter: {properties: [{size: {greater_than: 1}}]}}", []),
+        ("{propertys: [{size: {greater_than: 1}}]}", ["MDW102"]),
+        ("{node_filter: {propertys: [{size: {greater_than: 1}}]}}", ["MDW102"]),
+    ],
+)
+def test_substitution_filters_of_1_x(filter_: str, found: list[str]) -> None:
+    text = f"""node_types: {{Thing: {{derived_from: tosca.nodes.Root, properties: {{size: {{type: integer}}}}}}}}
+topology_template: {{substitution_mappings: {{node_type: Thing, substitution_filter: {filter_}}}}}
+"""
+    assert errors(V1 + text) == found
+
+
+def test_workflows_of_1_x_have_inputs_of_their_own() -> None:
+    text = """topology_template:
+  inputs: {top: {type: string, default: a}}
+  node_templates: {server: {type: tosca.nodes.Compute}}
+  workflows:
+    one:
+      inputs: {size: {type: integer}}
+      steps: {a: {target: server, activities: [{call_operation: {operation: Standard.create,
+        inputs: {x: {get_input: size}, y: {get_input: top}, z: {get_input: %s}}}}]}}
+"""
+    assert errors(V1 + text % "size") == []
+    assert errors(V1 + text % "lost") == ["MDW243"]
+
+
+def test_one_dependency_of_an_implementation_needs_no_list() -> None:
+    text = """topology_template:
+  node_templates:
+    server:
+      type: tosca.nodes.Compute
+      interfaces: {Standard: {create: {implementation: {primary: a.sh, dependencies: %s}}}}
+"""
+    files = {"a.sh": "", "b.sh": ""}
+    assert errors(V1 + text % "b.sh", files) == []
+    assert codes(V1 + text % "b.sh", files) == ["MDW104"]
+    assert codes(V1 + text % "[b.sh]", files) == []
+    (create,) = topology(V1 + text % "b.sh", files).templates["server"].interfaces["Standard"].values()
+    assert [artifact.path for artifact in create.dependencies] == ["b.sh"]

@@ -194,7 +194,7 @@ def test_a_constraint_that_is_none(schema: str, code: str) -> None:
 TYPES_2 = """
 data_types:
   Length: {derived_from: scalar, data_type: float, units: {m: 1, km: 1000}, canonical_unit: m}
-  Bits: {derived_from: scalar, data_type: integer, units: {b: 1, B: 8}, prefixes: {k: 1000, Ki: 1024}}
+  Bits: {derived_from: scalar, data_type: integer, units: {B: 1}, prefixes: {'': 1, k: 1000, Ki: 1024}}
   Even: {derived_from: integer, validation: {$equal: [{$remainder: [$value, 2]}, 0]}}
   Span: {properties: {low: {type: integer}, high: {type: integer}},
     validation: {$less_or_equal: [{$value: [low]}, {$value: [high]}]}}

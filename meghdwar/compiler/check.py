@@ -71,6 +71,13 @@ def _document(document: Document) -> Iterator[Diagnostic]:
                     rules.WRONG_SHAPE, section.key_span, f"cannot read {key} from nothing", f"leave {key} out"
                 )
         yield from _known_metadata(node.section("metadata"))
+        if template is not None and template.is_map and "node_templates" not in template.map:
+            yield Diagnostic(
+                rules.MISSING_KEY,
+                template.key_span,
+                "cannot find any node template in this service template",
+                "add `node_templates`",
+            ).as_warning()
         macros = node.get("dsl_definitions")
         if macros is not None and not macros.is_map:
             yield Diagnostic(

@@ -9,7 +9,7 @@ from meghdwar.compiler import functions, paths, rules, scalars
 from meghdwar.compiler.functions import Call
 from meghdwar.compiler.operations import located
 from meghdwar.compiler.service import Bound, Here, Service
-from meghdwar.compiler.source import Node
+from meghdwar.compiler.source import CALL_KEY, Node
 from meghdwar.compiler.types import InterfaceDef, Schema, TypeDef, resolve
 from meghdwar.diagnostics import Diagnostic, Span
 from meghdwar.model import EXPRESSIONS, Attribute, Join, Parameter, Token, Value
@@ -63,6 +63,9 @@ class Evaluator:
             if schema is not None and schema.base == "complex" and schema.data is not None:
                 return self.complex(node, schema.data, here)
             entry = schema.entry if schema is not None and schema.base == "map" else None
+            for key, item in node.map.items():
+                if key.startswith(CALL_KEY) and here.major == "2":
+                    self.refuse(item.key_span, "cannot work out a key before the stack runs", "give the key itself")
             return {_unescaped(key, here): self.value(item, entry, here) for key, item in node.map.items()}
         finally:
             self.depth -= 1

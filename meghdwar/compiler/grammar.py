@@ -260,7 +260,7 @@ TOSCA_2: Grammar = {
     "node filter": Construct("a node filter", open=ANY),
     "artifact": replace(SIMPLE["artifact"], required=("type", "file")),
     "implementation artifact": replace(SIMPLE["implementation artifact"], required=("type", "file")),
-    "topology": SIMPLE["topology"].but(required=("node_templates",), functions=_map("function"), outputs=_map("outgoing")),
+    "topology": SIMPLE["topology"].but(functions=_map("function"), outputs=_map("outgoing")),
     "outgoing": Construct(  # a parameter that may be written as its value alone
         "a parameter", {**_DOC, **_SCHEMA_2, "type": TEXT, "required": BOOLEAN, "default": ANY, "value": ANY, "status": TEXT, "mapping": ANY}, short=ANY
     ),

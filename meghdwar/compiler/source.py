@@ -42,6 +42,7 @@ _TAGGED: dict[str, tuple[type, ...]] = {
 # keys that no key can be spelt like: a merge to do, a value to forget, a list that will be the key
 _MERGE, _DROPPED, _LIST_KEY = "\0<<", "\0", "\0["
 _PROBLEMS_MAX = 1000
+CALL_KEY = "{$"  # how a key that is a call begins
 
 
 class Node:
@@ -220,6 +221,7 @@ class _Reading:
         self.problems: list[Diagnostic] = []
         self.anchors: dict[str, _Anchor] = {}
         self.aliased = 0
+        self.key_places: list[int] = []  # of the lists and maps that are keys, where we are in one
 
     def document(self, data: bytes) -> Node | None:
         if data.count(b"%TAG") > _TAG_DIRECTIVES_MAX and len(_TAG_DIRECTIVE.findall(data)) > _TAG_DIRECTIVES_MAX:
@@ -275,7 +277,8 @@ class _Reading:
                 inner = here
                 here, in_map, key = stack.pop()
                 if key == _LIST_KEY:
-                    key = self.list_key(inner, key_at, here)
+                    key_at = self.key_places.pop()
+                    key = self.made_key(inner, key_at, here)
                     untidy.add(id(here))
             else:
                 mark = event.start_mark
@@ -314,12 +317,8 @@ class _Reading:
                         self.refuse(at, f"cannot read more than {DEPTH_MAX} levels of nesting")
                     if count > NODES_MAX:
                         self.refuse(at, f"cannot read more than {NODES_MAX} values in one file")
-                    if in_map and key is None and kind is start_map:
-                        self.bad_key(at, "cannot use a map as a key")
-                        untidy.add(id(here))
-                        stack.append((here, in_map, _DROPPED))
-                    elif in_map and key is None:
-                        key_at = at
+                    if in_map and key is None:
+                        self.key_places.append(at)
                         stack.append((here, in_map, _LIST_KEY))
                     else:
                         if in_map:
@@ -376,8 +375,14 @@ class _Reading:
             return self.bad_key(at, f"cannot use a {node.kind} as a key")
         return self.special_key(sys.intern(node.text), node.form, at, here)
 
-    def list_key(self, items: list[Node], at: int, here: dict[str, Node]) -> str:
-        """The key that a list of names is, as TOSCA 2.0 has them in requirement mappings: [service, UNBOUNDED]."""
+    def made_key(self, items: list[Node] | dict[str, Node], at: int, here: dict[str, Node]) -> str:
+        """The key that a list of names is, as TOSCA 2.0 has them in requirement mappings: [service, UNBOUNDED]; or
+        a call of a function, which is known by its text."""
+        if isinstance(items, dict):
+            ((name, argument),) = items.items() if len(items) == 1 else (("", None),)
+            if argument is None or name[:1] != "$" or name[:2] == "$$":
+                return self.bad_key(at, "cannot use a map as a key")
+            return self.special_key(sys.intern(f"{CALL_KEY}{name[1:]}: {argument.data()}}}"), QUOTED, at, here)
         if not items or not all(item.is_scalar for item in items):
             return self.bad_key(at, "cannot use this list as a key")
         return self.special_key(sys.intern(f"[{', '.join(item.text for item in items)}]"), QUOTED, at, here)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from meghdwar.compiler import check_functions, constraints, functions, rules, scalars, units, validation
 from meghdwar.compiler.constraints import Clause
 from meghdwar.compiler.service import Here
-from meghdwar.compiler.source import PLAIN, Node
+from meghdwar.compiler.source import CALL_KEY, PLAIN, Node
 from meghdwar.compiler.types import Schema
 from meghdwar.diagnostics import Diagnostic, did_you_mean
 
@@ -208,7 +208,7 @@ def _map(node: Node, schema: Schema, here: Here) -> Iterator[Diagnostic]:
     entry, key = schema.entry, schema.key
     yield from check_functions.malformed(node, here)
     for name, value in node.map.items():
-        if key is not None and key.base and key.base != "complex":
+        if key is not None and key.base and key.base != "complex" and not name.startswith(CALL_KEY):
             named = Node(PLAIN, name, value.key_at if value.key_at >= 0 else value.at, value.file)
             if key.base != "string":
                 wrong = scalars.check(named, key, here.major)

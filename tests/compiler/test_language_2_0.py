@@ -532,3 +532,31 @@ def test_inputs_of_an_operation_that_a_workflow_calls(inputs: str, found: list[s
 def test_inputs_of_a_workflow_are_its_own() -> None:
     two = "    other: {steps: {one: {target: store, activities: [{call_operation: {operation: save.save, inputs: {place: {$get_input: where}, name: x}}}]}}}\n"  # noqa: E501
     assert errors(V2 + CALL % "{place: a, name: x}" + two) == ["MDW243"]
+
+
+def test_a_service_template_without_node_templates_is_warned_of() -> None:
+    text = V2 + "service_template: {inputs: {size: {type: integer}}}\n"
+    assert errors(text) == []
+    assert codes(text) == ["MDW103"]
+
+
+KEYS = """node_types: {Thing: {properties: {it: {type: map, entry_schema: string,
+  key_schema: {type: string, validation: {$matches: [$value, '^[a-z]*$']}}}}}}
+service_template: {node_templates: {thing: {type: Thing, properties: {it: %s}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("{a: b, {$concat: [c, d]}: e}", []),
+        ("{{$concat: [a, b]}: c, {$concat$1: [a, b]}: d}", []),
+        ("{{$concat: [a, b]}: c, {$concat: [a, b]}: d}", ["MDW002"]),
+        ("{{$concat: [a, b]}: [c]}", ["MDW230"]),
+        ("{{concat: [a, b]}: c}", ["MDW005"]),
+        ("{{$concat: [a], $join: [b]}: c}", ["MDW005"]),
+        ("{{}: c}", ["MDW005"]),
+    ],
+)
+def test_keys_that_are_calls(value: str, found: list[str]) -> None:
+    assert errors(V2 + KEYS % value) == found

@@ -186,10 +186,24 @@ def _implementation(node: Node, here: Here, files: Files, artifacts: Mapping[str
     for item in [primary, *several]:
         if item is None:
             continue
-        if item.is_scalar:
+        if item.is_scalar and here.bound is not None and _names_nothing(item, files, artifacts):
+            yield Diagnostic(
+                rules.ARTIFACT_NOT_FOUND,
+                item.span,
+                f"cannot find an artifact or a file {item.text!r}",
+                nearest(item.text, artifacts),
+            )
+        elif item.is_scalar:
             yield from _file(item, files, artifacts, here)
         else:
             yield from artifact(item, here, files)
+
+
+def _names_nothing(node: Node, files: Files, artifacts: Mapping[str, object]) -> bool:
+    """Whether this is one word, as the name of an artifact is, and nobody is called that."""
+    return (
+        node.text.replace("-", "_").isidentifier() and node.text not in artifacts and not exists(node, node.text, files)
+    )
 
 
 def _file(node: Node, files: Files, artifacts: Mapping[str, object], here: Here) -> Iterator[Diagnostic]:

@@ -454,3 +454,24 @@ def test_one_dependency_of_an_implementation_needs_no_list() -> None:
     assert codes(V1 + text % "[b.sh]", files) == []
     (create,) = topology(V1 + text % "b.sh", files).templates["server"].interfaces["Standard"].values()
     assert [artifact.path for artifact in create.dependencies] == ["b.sh"]
+
+
+@pytest.mark.parametrize(
+    ("implementation", "found"),
+    [
+        ("{primary: setup}", []),
+        ("{primary: setup, dependencies: [setup]}", []),
+        ("{primary: setpu}", ["MDW310"]),
+        ("{primary: setup, dependencies: [lost]}", ["MDW310"]),
+        ("setpu", []),  # it may be a command
+    ],
+)
+def test_artifacts_that_an_implementation_names(implementation: str, found: list[str]) -> None:
+    text = f"""topology_template:
+  node_templates:
+    server:
+      type: tosca.nodes.Compute
+      artifacts: {{setup: {{type: tosca.artifacts.File, file: setup.sh}}}}
+      interfaces: {{Standard: {{create: {{implementation: {implementation}}}}}}}
+"""
+    assert codes(V1 + text, {"setup.sh": ""}) == found

@@ -21,7 +21,7 @@ from meghdwar.compiler import (
 from meghdwar.compiler.documents import Document, Files
 from meghdwar.compiler.scope import TYPE_KINDS
 from meghdwar.compiler.service import Bound, Here, Service, bind
-from meghdwar.compiler.source import Node, empty
+from meghdwar.compiler.source import PLAIN, Node, empty
 from meghdwar.compiler.types import Schema, TypeDef, names, resolve, unknown
 from meghdwar.diagnostics import Diagnostic, did_you_mean, nearest
 
@@ -65,6 +65,14 @@ def _document(document: Document) -> Iterator[Diagnostic]:
                 yield Diagnostic(
                     rules.WRONG_SHAPE, section.key_span, f"cannot read {key} from an empty map", f"leave {key} out"
                 )
+            for name, item in section.map.items() if section is not None and key in TYPE_KINDS else ():
+                if not isinstance(Node(PLAIN, name, item.at, item.file).scalar, str):
+                    yield Diagnostic(
+                        rules.WRONG_SHAPE,
+                        item.key_span,
+                        f"cannot name a type by {name}: a name is text that reads like nothing else",
+                        "begin it with a letter",
+                    )
         for key, section in (*node.map.items(), *(template.map.items() if template is not None else ())):
             if section.is_null and key not in ("description", "metadata", "substitution_mappings"):
                 yield Diagnostic(

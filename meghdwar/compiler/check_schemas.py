@@ -54,10 +54,11 @@ def check(item: Schema, above: Schema | None, here: Here, what: str, depth: int 
             "leave out the `required`",
             ((above.node.key_span, "declared here"),),
         )
-    if above is not None and above.fixed is not None and node.get("value") is not None:
+    again = node.get("value")
+    if above is not None and above.fixed is not None and again is not None and again.data() != above.fixed.data():
         yield Diagnostic(
             rules.FIXED_PROPERTY,
-            node.map["value"].span,
+            again.span,
             f"cannot give {what} another value: a parent type fixes it",
             "leave it out",
             ((above.fixed.span, "fixed here"),),

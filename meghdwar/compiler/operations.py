@@ -78,10 +78,13 @@ def assigned(bound: Bound, here: Here, files: Files) -> Iterator[Diagnostic]:
         if item is None and type_ is not None and not type_.broken:
             raw = here.scope.lookup("interface", named.text if named is not None else name)
             if (raw is None and here.major == "2") or (raw is None and known and named is None):
-                help_ = did_you_mean(name, known) or (f"it has {', '.join(known)}" if known else "")
-                yield Diagnostic(
+                help_ = did_you_mean(name, known) or (
+                    f"it has {', '.join(known)}" if known else "define it in the type"
+                )
+                wrong = Diagnostic(
                     rules.UNKNOWN_INTERFACE, node.key_span, f"cannot find interface {name!r} in {type_.name}", help_
                 )
+                yield wrong if known else wrong.as_warning()  # the standard's own examples leave the type bare
                 continue
             yield from _operations(
                 node, {op: [] for op in resolve(raw).operations} if raw else {}, raw is None, here, files, artifacts

@@ -560,3 +560,27 @@ service_template: {node_templates: {thing: {type: Thing, properties: {it: %s}}}}
 )
 def test_keys_that_are_calls(value: str, found: list[str]) -> None:
     assert errors(V2 + KEYS % value) == found
+
+
+@pytest.mark.parametrize(("value", "found"), [("tcp", []), ("udp", ["MDW234"]), ("{$concat: [tcp]}", ["MDW234"])])
+def test_a_fixed_value_may_be_said_again(value: str, found: list[str]) -> None:
+    text = f"""capability_types:
+  Door: {{properties: {{protocol: {{type: string, value: tcp}}}}}}
+  Gate: {{derived_from: Door, properties: {{protocol: {{value: {value}}}}}}}
+"""
+    assert errors(V2 + text) == found
+
+
+@pytest.mark.parametrize(("name", "found"), [("Link", []), ("1.0", ["MDW104"]), ("7", ["MDW104"]), ("v1.0", [])])
+def test_names_of_types_are_text(name: str, found: list[str]) -> None:
+    assert errors(V2 + f"relationship_types: {{{name}: {{description: a link}}}}\n") == found
+
+
+def test_interfaces_of_a_type_that_has_none_are_warned_of() -> None:
+    text = """relationship_types: {Link: {description: a link}}
+service_template:
+  node_templates: {}
+  relationship_templates: {link: {type: Link, interfaces: {configure: {inputs: {speed: 1}}}}}
+"""
+    assert errors(V2 + text) == []
+    assert codes(V2 + text) == ["MDW309"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -146,10 +146,8 @@ def _edge_rules(service: Service, values: Mapping[str, Node], wrong: list[Diagno
 
     errors = {item.span for item in wrong if item.is_error}
     told = {(span.file, span.line) for span in errors}
-    found: list[Diagnostic] = []
-    with suppress(Exception):  # the errors are told already: here a guess that fails is a guess not made
-        topology, _ = build.build(service, values, frozenset((s.file, s.line, s.column) for s in errors))
-        found = lower(topology, skip_unmapped=True)[1]
+    topology, _ = build.build(service, values, frozenset((s.file, s.line, s.column) for s in errors))
+    found = lower(topology, skip_unmapped=True)[1]
     lines = [_lines(bound.node) for bound in service.templates.values()]
     sick = {line for template in lines if not told.isdisjoint(template) for line in template}
     return [

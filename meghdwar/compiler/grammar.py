@@ -15,7 +15,7 @@ from meghdwar.diagnostics import Diagnostic, did_you_mean
 
 # A shape says what a value has to be: one of these words, ("map" | "list" | "named", shape) for collections of
 # constructs, or the name of a construct. "named" is a list of maps with one key each (requirements, policies).
-TEXT, BOOLEAN, INTEGER, ANY, VALUES, NAMES, COUNTS = "text", "boolean", "integer", "any", "values", "names", "counts"
+TEXT, BOOLEAN, ANY, VALUES, NAMES, COUNTS = "text", "boolean", "any", "values", "names", "counts"
 Shape = str | tuple[str, str]
 _NUMBERS = ("version", "artifact_version", "checksum")  # text that people write without quotes, as the standard does
 

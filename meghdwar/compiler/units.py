@@ -40,12 +40,6 @@ UNITS: Mapping[str, Mapping[str, Number]] = {
         "GBps": 8 * 10**9, "GiBps": 8 * 2**30, "TBps": 8 * 10**12, "TiBps": 8 * 2**40,
     },
 }  # fmt: skip
-BASE: Mapping[str, str] = {
-    "scalar-unit.size": "B",
-    "scalar-unit.time": "s",
-    "scalar-unit.frequency": "Hz",
-    "scalar-unit.bitrate": "bit/s",
-}
 
 
 @lru_cache(maxsize=4096)

@@ -58,7 +58,7 @@ def cluster(profile: str, *policies: specs.Bound) -> list[tuple[str, str]]:
     return [(d.rule.code, d.span.file) for d in specs.check_cluster("edges", profile, policies)]
 
 
-@pytest.mark.parametrize("kind", [name for name, kind in kinds.KINDS.items() if kind.is_policy])
+@pytest.mark.parametrize("kind", [name for name, kind in kinds.KINDS.items() if kind.profiles])
 def test_a_policy_binds_to_the_profiles_that_it_names(kind: str) -> None:
     only_servers = kinds.KINDS[kind].profiles == (kinds.SERVER,)
     assert cluster(kinds.SERVER, bound("p", kind)) == []

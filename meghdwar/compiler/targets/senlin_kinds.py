@@ -38,10 +38,6 @@ class Kind:
     targets: tuple[tuple[str, str], ...] = ()
     single: bool = True
 
-    @property
-    def is_policy(self) -> bool:
-        return bool(self.profiles)
-
 
 def _string(*allowed: str, required: bool = False, default: str | None = None, updatable: bool = False) -> Field:
     return Field("string", required, default, allowed, updatable=updatable)

@@ -4,14 +4,23 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-LXD = ["pylxd>=2.3.2,<3"]
-KVM = ["libvirt-python>=9"]
+DRIVER = [
+    "SQLAlchemy>=2.0.30,<3",
+    "alembic>=1.13,<2",
+    "prometheus-client>=0.20,<1",
+    "rich>=13,<15",
+    "tooz>=6,<9",
+]
+POSTGRESQL = [*DRIVER, "psycopg[binary]>=3.1,<4"]
+LXD = [*DRIVER, "pylxd>=2.3.2,<3"]
+KVM = [*DRIVER, "libvirt-python>=9"]
 OPENSTACK = ["openstacksdk>=4,<5", "python-heatclient>=5,<6"]
 API: list[str] = []
 COMPLETION = ["shtab>=1.7,<2"]
 SECOND_OPINION = ["tosca-parser>=2.12,<3", "heat-translator>=3.2,<4"]
 DEV = [
     *COMPLETION,
+    *POSTGRESQL,
     "hypothesis>=6.100,<7",
     "import-linter>=2,<3",
     "jsonschema>=4.20,<5",
@@ -39,14 +48,16 @@ setup(
     },
     install_requires=["PyYAML>=6.0.1,<7", "jinja2>=3.1,<4"],
     extras_require={
+        "driver": DRIVER,
+        "postgresql": POSTGRESQL,
         "lxd": LXD,
         "kvm": KVM,
         "openstack": OPENSTACK,
         "api": API,
         "completion": COMPLETION,
         "second-opinion": SECOND_OPINION,
-        "all": [*LXD, *KVM, *OPENSTACK, *API, *COMPLETION, *SECOND_OPINION],
+        "all": [*POSTGRESQL, *LXD, *KVM, *OPENSTACK, *API, *COMPLETION, *SECOND_OPINION],
         "dev": DEV,
     },
-    entry_points={"console_scripts": ["mdw-compile = meghdwar.cli.compile:main"]},
+    entry_points={"console_scripts": ["mdw-compile = meghdwar.cli.compile:main", "mdw = meghdwar.cli.mdw:main"]},
 )

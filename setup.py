@@ -8,7 +8,7 @@ DRIVER = [
     "SQLAlchemy>=2.0.30,<3",
     "alembic>=1.13,<2",
     "prometheus-client>=0.20,<1",
-    "rich>=13,<15",
+    "rich>=13,<16",
     "tooz>=6,<9",
 ]
 POSTGRESQL = [*DRIVER, "psycopg[binary]>=3.1,<4"]

@@ -114,7 +114,7 @@ class Copied:
 @dataclass(frozen=True, slots=True)
 class Version:
     """One state of state files. `digest` is the SHA-256 over their names and contents; `parent` is the digest of the
-    version that it was made from ("" for the first); `number` counts them, so that an older one is told from a newer."""
+    version that it was made from ("" for the first); `number` counts them: an older one is told from a newer."""
 
     number: int
     digest: str

@@ -24,7 +24,7 @@ _WORK_MAX = 3_000_000
 _Instruction: TypeAlias = tuple[Any, ...]
 
 
-class _Unsupported(Exception):  # noqa: N818 - it never leaves this file
+class _Unsupported(Exception):
     """Something that only backtracking can match."""
 
 

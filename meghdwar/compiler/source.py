@@ -189,7 +189,7 @@ def read(text: bytes | str, file: str) -> tuple[Node | None, list[Diagnostic]]:
     return root, reading.problems
 
 
-class _Refused(Exception):  # noqa: N818 - it never leaves this file
+class _Refused(Exception):
     """The file asks for more than we are willing to build."""
 
 

@@ -89,7 +89,8 @@ class Power(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is there of an instance at a gateway. `disks` are there and `attached` are those that it can write to.
+    """What is there of an instance at a gateway. `disks` are whole (one whose copying was cut off is not among them
+    until it was copied again) and `attached` are those that it can write to.
 
     With Power.ABSENT there may still be disks, and an epoch while the gateway remembers one.
     """
@@ -235,7 +236,8 @@ class Hypervisor(Protocol):
         ...
 
     def remove(self, instance: Instance, claim: Claim) -> None:
-        """Nothing of it is left: instance, disks, snapshots, and what was remembered of it."""
+        """Nothing of it is left: it is stopped, and instance, disks, snapshots and what was remembered of it are gone,
+        that last. Refused where it may write."""
         ...
 
     # its state

@@ -1,0 +1,338 @@
+"""The steps of a move, a build and a terminate, each with its way back beside it.
+
+    stage     the image and a copy of the state are at the target, while the source goes on
+    fence     the source's copy may not be started again
+    pause     nothing writes to the state any more
+    transfer  the last of the state is at the target, and proved to be the same
+    attach    the target's copy may write, and sees the state
+    wake      the target serves
+    reroute   subscribers get to the target; from here there is no way back
+    settle    the journal and the stack say where it is now
+    retire    nothing is left at the source
+
+One writer: the source loses the right to write before anything else can, and the target gets it only when the state
+is there. A gateway that is unreachable is never taken for dead: the operation waits or goes back, unless an operator
+said that the source is fenced; then the last copy that reached the target has to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, Protocol
+
+from meghdwar.driver.hypervisor import Claim, Hypervisor, HypervisorError, Power, Refused, Version
+from meghdwar.driver.instance import Disk, Files, Instance
+from meghdwar.driver.operation import Journal, Operation
+from meghdwar.driver.router import Router
+from meghdwar.driver.saga import Step
+
+ROUNDS_MAX = 4
+ROUND_SMALL_BYTES = 4 * 2**20  # a round that sent less leaves little for the gap
+
+
+class Stack(Protocol):
+    """The picture that somebody else has of where things are, such as a Heat stack."""
+
+    def place(self, instance: Instance, gateway: str | None) -> None:
+        """Raises HypervisorError when it cannot be told now."""
+        ...
+
+
+class NoStack:
+    """The application was not built by a stack."""
+
+    def place(self, instance: Instance, gateway: str | None) -> None:
+        return
+
+
+class Clock(Protocol):
+    """Seconds that only grow."""
+
+    def now(self) -> float: ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything that a step can reach."""
+
+    operation: Operation
+    instance: Instance
+    source: Hypervisor | None
+    target: Hypervisor | None
+    address: str | None  # of the target, for the router
+    router: Router
+    stack: Stack
+    journal: Journal
+    claim: Claim
+    clock: Clock
+    note: Callable[[str], None] = lambda message: None
+    _held: set[str] = field(default_factory=set)
+
+    def at_source(self) -> Hypervisor:
+        """The source, which from now on listens to our epoch alone."""
+        assert self.source is not None  # noqa: S101 - the steps that ask are of operations that have one
+        return self._holding(self.source)
+
+    def at_target(self) -> Hypervisor:
+        assert self.target is not None  # noqa: S101
+        return self._holding(self.target)
+
+    def _holding(self, hypervisor: Hypervisor) -> Hypervisor:
+        if hypervisor.gateway not in self._held:
+            hypervisor.hold(self.instance, self.claim)
+            self._held.add(hypervisor.gateway)
+        return hypervisor
+
+    @property
+    def live(self) -> bool:
+        return self.operation.strategy == "live"
+
+    @property
+    def fenced(self) -> bool:
+        return self.operation.fenced is not None
+
+
+# stage
+def stage(scene: Scene) -> dict[str, Any]:
+    target, instance, claim = scene.at_target(), scene.instance, scene.claim
+    _refuse_to_overwrite(scene)
+    scene.note("image")
+    target.define(instance, claim)
+    sent = 0
+    if scene.live:
+        for disk in target.travelling(instance):
+            target.make_disk(instance, disk, claim)
+    elif scene.operation.strategy != "cold" and not scene.fenced:
+        sent = sum(_rounds(scene, disk) for disk in target.travelling(instance))
+    if scene.operation.strategy == "warm":
+        scene.note("start")
+        target.start(instance, claim)
+    return {"sent_bytes": sent}
+
+
+def _rounds(scene: Scene, disk: Disk) -> int:
+    """Copies a disk while the source runs, again and again until little is left for the gap; the bytes sent."""
+    target, sent = scene.at_target(), 0
+    for number in range(1, ROUNDS_MAX + 1):
+        scene.note(f"{disk.name}, round {number}")
+        copied = target.copy_disk(scene.instance, disk, scene.at_source(), scene.claim)
+        sent += copied.sent_bytes
+        if copied.sent_bytes <= ROUND_SMALL_BYTES or not target.capabilities.delta:
+            break
+    return sent
+
+
+def unstage(scene: Scene) -> None:
+    """What we made is removed. A copy that may write is not ours: whoever woke it did not stage it."""
+    if not scene.at_target().look(scene.instance).writer:
+        scene.at_target().remove(scene.instance, scene.claim)
+
+
+def _refuse_to_overwrite(scene: Scene) -> None:
+    target = scene.at_target()
+    if target.look(scene.instance).writer:
+        why = "there is a copy of it that may write; nothing is overwritten: see what it is with mdw fsck"
+        raise Refused(target.gateway, f"stage {scene.instance.name}", why)
+
+
+# fence
+def fence(scene: Scene) -> None:
+    scene.at_target().hold(scene.instance, scene.claim, writer=False)
+    if not scene.fenced:
+        scene.at_source().hold(scene.instance, scene.claim, writer=False)
+
+
+def unfence(scene: Scene) -> None:
+    scene.at_source().hold(scene.instance, scene.claim, writer=True)
+
+
+# pause
+def pause(scene: Scene) -> dict[str, Any]:
+    if scene.live:
+        return {"way": "none: it goes on running"}
+    if scene.fenced:
+        return {"way": "fenced"}
+    return {"way": scene.at_source().pause(scene.instance, scene.claim)}
+
+
+def unpause(scene: Scene) -> None:
+    if scene.live:
+        return
+    source = scene.at_source()
+    source.hold(scene.instance, scene.claim, writer=True)
+    source.resume(scene.instance, scene.claim)
+
+
+# transfer
+def transfer(scene: Scene) -> dict[str, Any]:
+    target, instance, claim = scene.at_target(), scene.instance, scene.claim
+    if scene.fenced:
+        _all_there(scene)
+        return {"state": "the last copy before the source was fenced"}
+    source = scene.at_source()
+    if scene.live:
+        target.hold(instance, claim, writer=True)
+        source.migrate(instance, target, claim)
+        return {}
+    sent, proofs = 0, {}
+    for disk in target.travelling(instance):
+        copied = target.copy_disk(instance, disk, source, claim, final=True)
+        sent += copied.sent_bytes
+        proofs[disk.name] = copied.proof
+    for files in instance.files:
+        proofs[files.name] = carry_files(scene, files, source, target).digest
+    return {"sent_bytes": sent, "proofs": proofs}
+
+
+def untransfer(scene: Scene) -> None:
+    target = scene.at_target()
+    if scene.live:
+        if target.look(scene.instance).power is not Power.ABSENT:
+            target.migrate(scene.instance, scene.at_source(), scene.claim)
+        target.hold(scene.instance, scene.claim, writer=False)
+
+
+def _all_there(scene: Scene) -> None:
+    target = scene.at_target()
+    if scene.live:
+        why = "a live move has no copy of the state until it is done; the source is needed"
+        raise HypervisorError(target.gateway, f"recover {scene.instance.name}", why)
+    missing = {disk.name for disk in target.travelling(scene.instance)} - set(target.look(scene.instance).disks)
+    missing |= {files.name for files in scene.instance.files if target.version(scene.instance, files) is None}
+    if missing:
+        why = f"no whole copy of {', '.join(sorted(missing))} has reached it; the source is needed"
+        raise HypervisorError(target.gateway, f"recover {scene.instance.name}", why)
+
+
+def carry_files(scene: Scene, files: Files, source: Hypervisor, target: Hypervisor) -> Version:
+    """The state files as they are at the source now, put at the target as the version after the source's."""
+    contents = source.read_files(scene.instance, files)
+    digest = digest_of(contents)
+    before = source.version(scene.instance, files) or Version(0, "")
+    version = before if before.digest == digest else Version(before.number + 1, digest, before.digest)
+    target.put_files(scene.instance, files, contents, version, scene.claim)
+    found = digest_of(target.read_files(scene.instance, files))
+    if found != digest:
+        why = "the files that it has are not those that it was given"
+        raise HypervisorError(target.gateway, f"verify {files.name}", why, retry=True)
+    return version
+
+
+def digest_of(contents: Mapping[str, bytes]) -> str:
+    """The SHA-256 over the paths and contents, in the order of the paths."""
+    whole = sha256()
+    for path in sorted(contents):
+        whole.update(f"{len(path.encode())} {path} {len(contents[path])}\n".encode())
+        whole.update(contents[path])
+    return whole.hexdigest()
+
+
+# attach
+def attach(scene: Scene) -> None:
+    if scene.live:
+        return
+    target = scene.at_target()
+    target.hold(scene.instance, scene.claim, writer=True)
+    for disk in scene.instance.disks:
+        target.attach(scene.instance, disk, scene.claim)
+
+
+def unattach(scene: Scene) -> None:
+    if scene.live:
+        return
+    target = scene.at_target()
+    if target.look(scene.instance).power is not Power.ABSENT:
+        target.stop(scene.instance, scene.claim)
+        for disk in scene.instance.disks:
+            target.detach(scene.instance, disk, scene.claim)
+    target.hold(scene.instance, scene.claim, writer=False)
+
+
+# wake
+def wake(scene: Scene) -> None:
+    if not scene.live:
+        scene.at_target().start(scene.instance, scene.claim)
+    await_ready(scene)
+
+
+def unwake(scene: Scene) -> None:
+    if not scene.live:
+        scene.at_target().stop(scene.instance, scene.claim)
+
+
+def await_ready(scene: Scene) -> None:
+    """Waits until it serves at the target, at most as long as its Ready says."""
+    target, ready = scene.at_target(), scene.instance.ready
+    end, pause_s = scene.clock.now() + ready.within_s, 0.004
+    while not target.probe(scene.instance):
+        if scene.clock.now() >= end:
+            why = f"it was not ready within {ready.within_s:g} s; see why with its own log"
+            raise HypervisorError(target.gateway, f"wake {scene.instance.name}", why)
+        scene.clock.sleep(pause_s)
+        pause_s = min(pause_s * 1.5, 0.25)
+
+
+# reroute, settle, retire
+def reroute(scene: Scene) -> dict[str, Any]:
+    target = scene.at_target()
+    endpoint = target.endpoint(scene.instance)
+    scene.router.point(scene.instance, target.gateway, scene.address, endpoint)
+    return {"endpoint": endpoint}
+
+
+def settle(scene: Scene) -> None:
+    """The journal first, which is ours, then the stack, which may have to be waited for."""
+    scene.journal.place(scene.instance.name, scene.operation.target, scene.claim)
+    scene.stack.place(scene.instance, scene.operation.target)
+
+
+def retire(scene: Scene) -> dict[str, Any]:
+    if scene.fenced:
+        return {"left": f"whatever is at {scene.operation.source}: mdw fsck --mend removes it when it answers"}
+    source = scene.at_source()
+    source.hold(scene.instance, scene.claim, writer=False)
+    source.remove(scene.instance, scene.claim)
+    return {}
+
+
+# build and terminate
+def prepare(scene: Scene) -> None:
+    target = scene.at_target()
+    _refuse_to_overwrite(scene)
+    target.define(scene.instance, scene.claim)
+    for disk in target.travelling(scene.instance):
+        target.make_disk(scene.instance, disk, scene.claim)
+
+
+def withdraw(scene: Scene) -> None:
+    scene.router.withdraw(scene.instance)
+
+
+MOVE: Sequence[Step[Scene]] = (
+    Step("stage", stage, unstage),
+    Step("fence", fence, unfence),
+    Step("pause", pause, unpause),
+    Step("transfer", transfer, untransfer),
+    Step("attach", attach, unattach),
+    Step("wake", wake, unwake),
+    Step("reroute", reroute),  # no way back from here: from now on we finish
+    Step("settle", settle),
+    Step("retire", retire),
+)
+BUILD: Sequence[Step[Scene]] = (
+    Step("prepare", prepare, unstage),
+    Step("attach", attach, unattach),
+    Step("wake", wake, unwake),
+    Step("reroute", reroute),
+    Step("settle", settle),
+)
+TERMINATE: Sequence[Step[Scene]] = (
+    Step("withdraw", withdraw),
+    Step("retire", retire),
+    Step("settle", settle),
+)
+STEPS: Mapping[str, Sequence[Step[Scene]]] = {"build": BUILD, "move": MOVE, "terminate": TERMINATE}

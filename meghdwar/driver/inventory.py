@@ -1,0 +1,65 @@
+"""What the driver knows to exist: gateways, applications, instances and subscribers, one frozen value each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from meghdwar.driver.hypervisor import Access
+from meghdwar.driver.instance import Instance
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayRecord:
+    """A gateway as `mdw gateway add` made it known; `added_at` in seconds since 1970."""
+
+    access: Access
+    added_at: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return self.access.gateway
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationRecord:
+    """An application that is up. `plan` is the text of its plan file, whose `digest` and `identity` are beside it;
+    `router` and `images` are as they were given to `mdw up`, `parameters` what its inputs are."""
+
+    name: str
+    digest: str
+    identity: str
+    plan: str
+    router: str = "none"
+    images: str | None = None
+    parameters: str = "{}"  # JSON
+    stack: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRecord:
+    """An instance, and the gateway where its writer is (None: nowhere, it is being built or was terminated).
+
+    `epoch` only ever grows, also over terminate and build. `owner` holds the lease until `lease_until` (seconds since
+    1970 by the database's clock).
+    """
+
+    instance: Instance
+    gateway: str | None = None
+    epoch: int = 0
+    owner: str | None = None
+    lease_until: float | None = None
+
+    @property
+    def name(self) -> str:
+        return self.instance.name
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberRecord:
+    """A subscriber of an application. `state` is what the trigger remembers of its sightings, as JSON; `seen_at` is
+    the time of the newest sighting that was taken in: an older one is dropped."""
+
+    application: str
+    name: str
+    seen_at: float = 0.0
+    state: str = "{}"

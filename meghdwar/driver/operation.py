@@ -1,0 +1,115 @@
+"""What the driver does to an instance, one operation at a time, and what it writes down of it.
+
+An operation is a build, a move or a terminate: a list of steps that are done in order, each written to the journal
+before it is done. The journal is the only state that an operation has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from meghdwar.driver.hypervisor import Claim
+
+# how an operation stands
+RUNNING = "running"  # somebody works on it, or died over it: its lease tells
+WAITING = "waiting"  # it could not go on; `error` says why; it goes on by `resume`
+COMPLETED = "completed"
+COMPENSATED = "compensated"  # everything that it did was undone
+ENDED = frozenset({COMPLETED, COMPENSATED})
+
+# what is written of a step, always before it is so, but for the outcomes
+DOING, DONE, FAILED, UNDOING, UNDONE = "doing", "done", "failed", "undoing", "undone"
+FENCED = "fenced"  # not of a step: an operator said that the source is fenced, so that it goes forward again
+
+
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """An operator's word that the source can write no more: `by` whom, `at` (seconds since 1970) and `because`."""
+
+    by: str
+    at: float
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`source` is None for a build and `target` None for a terminate; both are gateways by name.
+
+    Times are seconds since 1970, by the clock of the database.
+    """
+
+    id: str
+    kind: str  # build, move or terminate
+    application: str
+    instance: str
+    source: str | None = None
+    target: str | None = None
+    strategy: str = ""  # cold, precopy, warm, live or files
+    reason: str = ""  # for people
+    status: str = RUNNING
+    error: str = ""
+    fenced: Fenced | None = None
+    created_at: float = 0.0
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the journal. `detail` is plain data: what a step found out, for later steps and for people."""
+
+    step: str
+    phase: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    epoch: int = 0
+    at: float = 0.0
+
+
+class JournalError(Exception):
+    """The journal cannot be read or written; the message says which database and what to do. Nothing was changed."""
+
+
+class Busy(JournalError):
+    """The instance is claimed by somebody else, or has an operation that is not ended; the message says which."""
+
+
+class Journal(Protocol):
+    """Where operations are written down; several drivers share one.
+
+    A claim is a lease on one instance with an epoch: getting it raises the instance's epoch by one, compared and set,
+    so that whatever an earlier holder still writes, here or at a gateway, is refused. Every call that takes a claim
+    raises Stale when the instance's epoch is another, and then nothing is changed. Each call is one transaction,
+    durable when it returns.
+    """
+
+    def begin(self, operation: Operation, owner: str) -> tuple[Operation, Claim]:
+        """Claims its instance and writes the operation down. Raises Busy when the instance is claimed or has an
+        operation that is not ended."""
+        ...
+
+    def resume(self, operation_id: str, owner: str) -> tuple[Operation, Claim]:
+        """Claims the instance of an operation that is not ended. Raises Busy when it is claimed by somebody else."""
+        ...
+
+    def entries(self, operation_id: str) -> Sequence[Entry]: ...
+
+    def write(self, operation_id: str, entries: Sequence[Entry], claim: Claim) -> None:
+        """Appends them, all or none."""
+        ...
+
+    def place(self, instance: str, gateway: str | None, claim: Claim) -> None:
+        """From now on its home is that gateway (None: it has none)."""
+        ...
+
+    def fence(self, operation_id: str, fenced: Fenced, claim: Claim) -> None:
+        """Records the operator's word with the operation, and a FENCED entry."""
+        ...
+
+    def wait(self, operation_id: str, error: str, claim: Claim) -> None:
+        """It cannot go on now: its status is WAITING, the claim is given back."""
+        ...
+
+    def end(self, operation_id: str, status: str, entries: Sequence[Entry], claim: Claim) -> None:
+        """Appends the last entries, sets the status, and gives the claim back."""
+        ...

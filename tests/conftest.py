@@ -24,3 +24,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="rewrite what tests/golden expects; then read the difference"
     )
+    parser.addoption(
+        "--real",
+        default="lxd,kvm",
+        metavar="KINDS",
+        help="the hypervisors, besides local, that the contract and crash suites run on (default: those that are here)",
+    )

@@ -1,0 +1,1 @@
+"""Two gateways of each kind for the tests: processes, LXD and KVM."""

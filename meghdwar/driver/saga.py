@@ -95,12 +95,12 @@ def run(
     journal: Journal,
     claim: Claim,
     again: Callable[[Act[S], HypervisorError, int], bool],
-    tell: Callable[[str, str], None] = lambda step, phase: None,
+    tell: Callable[[Entry], None] = lambda entry: None,
 ) -> str:
     """Works an operation until it is ended or cannot go on, and returns COMPLETED, COMPENSATED or WAITING.
 
     `again(act, error, tries)` says whether to try once more after an error that asking again may cure, and takes the
-    time that it needs to wait. Raises Stale when somebody else has taken over, and JournalError; whatever it raises,
+    time that it needs to wait; `tell` hears of each entry as it comes to be. Raises Stale when somebody else has taken over, and JournalError; whatever it raises,
     `run` with the same operation goes on from there.
     """
     entries = list(journal.entries(operation_id))
@@ -115,13 +115,14 @@ def run(
             journal.write(operation_id, [*unwritten, begun], claim)
             entries.append(begun)
             unwritten = []
-        tell(act.step.name, act.phase)
+        tell(begun)
         outcome = _perform(act, scene, claim, again)
         if isinstance(outcome, HypervisorError):
             if act.phase == UNDOING or not can_turn(steps, entries):
                 journal.wait(operation_id, str(outcome), claim)
                 return WAITING
             outcome = Entry(act.step.name, FAILED, {"error": str(outcome)}, claim.epoch)
+        tell(outcome)
         entries.append(outcome)
         unwritten.append(outcome)
 

@@ -77,3 +77,10 @@ make_venv() {
     write_bytecode "$folder"
     printf '%s\n' "$wanted" >"$stamp"
 }
+
+# hypervisor_packages PYTHON: what the real hypervisors of tests/hypervisors need, installed where we may.
+hypervisor_packages() {
+    local packages
+    mapfile -t packages < <("$1" -m tests.hypervisors packages)
+    [ ${#packages[@]} -eq 0 ] || debian_install "${packages[@]}"
+}

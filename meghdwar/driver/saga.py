@@ -100,8 +100,8 @@ def run(
     """Works an operation until it is ended or cannot go on, and returns COMPLETED, COMPENSATED or WAITING.
 
     `again(act, error, tries)` says whether to try once more after an error that asking again may cure, and takes the
-    time that it needs to wait; `tell` hears of each entry as it comes to be. Raises Stale when somebody else has taken over, and JournalError; whatever it raises,
-    `run` with the same operation goes on from there.
+    time that it needs to wait; `tell` hears of each entry as it comes to be. Raises Stale when somebody else has taken
+    over, and JournalError; whatever it raises, `run` with the same operation goes on from there.
     """
     entries = list(journal.entries(operation_id))
     unwritten: list[Entry] = []

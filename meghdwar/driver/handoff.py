@@ -12,7 +12,8 @@
 
 One writer: the source loses the right to write before anything else can, and the target gets it only when the state
 is there. A gateway that is unreachable is never taken for dead: the operation waits or goes back, unless an operator
-said that the source is fenced; then the last copy that reached the target has to do.
+said that the source is fenced; then the last copy that reached the target has to do. What may not write is only litter:
+where its gateway cannot be reached it is left, and fsck removes it when the gateway answers.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from meghdwar.driver.operation import Journal, Operation
 from meghdwar.driver.router import Router
 from meghdwar.driver.saga import Step
 
+_CLEARED = ""  # no gateway has this name
 ROUNDS_MAX = 4
 ROUND_SMALL_BYTES = 4 * 2**20  # a round that sent less leaves little for the gap
 
@@ -87,6 +89,14 @@ class Scene:
             self._held.add(hypervisor.gateway)
         return hypervisor
 
+    def clear(self) -> None:
+        """Removes what an earlier operation left at the target, once in a run; it may not write, so it is of no use."""
+        target = self.at_target()
+        if _CLEARED not in self._held:
+            target.remove(self.instance, self.claim)
+            target.hold(self.instance, self.claim, writer=False)
+            self._held.add(_CLEARED)
+
     @property
     def live(self) -> bool:
         return self.operation.strategy == "live"
@@ -100,6 +110,7 @@ class Scene:
 def stage(scene: Scene) -> dict[str, Any]:
     target, instance, claim = scene.at_target(), scene.instance, scene.claim
     _refuse_to_overwrite(scene)
+    scene.clear()
     scene.note("image")
     target.define(instance, claim)
     sent = 0
@@ -108,7 +119,7 @@ def stage(scene: Scene) -> dict[str, Any]:
             target.make_disk(instance, disk, claim)
     elif scene.operation.strategy != "cold" and not scene.fenced:
         sent = sum(_rounds(scene, disk) for disk in target.travelling(instance))
-    if scene.operation.strategy == "warm":
+    if scene.operation.strategy == "warm" and not instance.files:  # files cannot be put under what runs already
         scene.note("start")
         target.start(instance, claim)
     return {"sent_bytes": sent}
@@ -303,6 +314,7 @@ def retire(scene: Scene) -> dict[str, Any]:
 def prepare(scene: Scene) -> None:
     target = scene.at_target()
     _refuse_to_overwrite(scene)
+    scene.clear()
     target.define(scene.instance, scene.claim)
     for disk in target.travelling(scene.instance):
         target.make_disk(scene.instance, disk, scene.claim)
@@ -313,7 +325,7 @@ def withdraw(scene: Scene) -> None:
 
 
 MOVE: Sequence[Step[Scene]] = (
-    Step("stage", stage, unstage),
+    Step("stage", stage, unstage, leaves=True),
     Step("fence", fence, unfence),
     Step("pause", pause, unpause),
     Step("transfer", transfer, untransfer),
@@ -321,10 +333,10 @@ MOVE: Sequence[Step[Scene]] = (
     Step("wake", wake, unwake),
     Step("reroute", reroute),  # no way back from here: from now on we finish
     Step("settle", settle),
-    Step("retire", retire),
+    Step("retire", retire, leaves=True),  # it may not write any more
 )
 BUILD: Sequence[Step[Scene]] = (
-    Step("prepare", prepare, unstage),
+    Step("prepare", prepare, unstage, leaves=True),
     Step("attach", attach, unattach),
     Step("wake", wake, unwake),
     Step("reroute", reroute),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from meghdwar.driver.hypervisor import Claim, HypervisorError
+from meghdwar.driver.hypervisor import Claim, HypervisorError, Unreachable
 from meghdwar.driver.operation import (
     COMPENSATED,
     COMPLETED,
@@ -31,11 +31,16 @@ Detail = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class Step(Generic[S]):
     """`do` and `undo` may each run twice, and after a run that was cut off anywhere. A step without `undo` is a point
-    of no return: once it is begun, the operation is only finished. What `do` returns is written down as its detail."""
+    of no return: once it is begun, the operation is only finished. What `do` returns is written down as its detail.
+
+    `leaves`: the step only tidies up (its undo, or `do` when it has none). When the gateway cannot be reached in the
+    end it is left as it is, which is written down, so that a gateway that never comes back holds nobody up.
+    """
 
     name: str
     do: Callable[[S], Detail | None]
     undo: Callable[[S], Detail | None] | None = None
+    leaves: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,8 @@ def run(
             unwritten = []
         tell(begun)
         outcome = _perform(act, scene, claim, again)
+        if isinstance(outcome, Unreachable) and _may_leave(act):
+            outcome = Entry(act.step.name, _ENDS[act.phase], {"left": str(outcome)}, claim.epoch)
         if isinstance(outcome, HypervisorError):
             if act.phase == UNDOING or not can_turn(steps, entries):
                 journal.wait(operation_id, str(outcome), claim)
@@ -130,6 +137,13 @@ def run(
 def _stands(entries: Sequence[Entry], begun: Entry) -> bool:
     """Whether this very beginning is the last line, so that it need not be written again."""
     return bool(entries) and (entries[-1].step, entries[-1].phase) == (begun.step, begun.phase)
+
+
+_ENDS = {DOING: DONE, UNDOING: UNDONE}
+
+
+def _may_leave(act: Act[S]) -> bool:
+    return act.step.leaves and (act.phase == UNDOING or act.step.undo is None)
 
 
 def _perform(
@@ -146,4 +160,4 @@ def _perform(
             if not error.retry or not again(act, error, tries):
                 return error
         else:
-            return Entry(act.step.name, DONE if act.phase == DOING else UNDONE, detail, claim.epoch)
+            return Entry(act.step.name, _ENDS[act.phase], detail, claim.epoch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 
 from meghdwar.driver.hypervisor import Access, Hypervisor, HypervisorError
@@ -23,8 +23,8 @@ def connect(access: Access) -> Hypervisor:
         raise HypervisorError(access.gateway, asked, why)
     module, name, extra = HYPERVISORS[access.hypervisor]
     try:
-        found: type[Hypervisor] = getattr(import_module(module), name)
+        make: Callable[[Access], Hypervisor] = getattr(import_module(module), name)
     except ImportError as error:
         why = f"{error.name or error} is not installed; pip install 'meghdwar[{extra}]'"
         raise HypervisorError(access.gateway, asked, why) from None
-    return found(access)  # type: ignore[call-arg] - each is made from its Access
+    return make(access)

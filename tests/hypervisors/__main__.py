@@ -14,6 +14,7 @@ from tests.hypervisors import STATE
 KINDS: Mapping[str, str] = {
     "network": "tests.hypervisors.network",
     "lxd": "tests.hypervisors.lxd",
+    "kvm": "tests.hypervisors.libvirtd",
 }
 
 

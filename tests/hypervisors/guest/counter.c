@@ -1,0 +1,219 @@
+/* The counter as the first process of a virtual machine: what the tests move about, and ask while it moves.
+ *
+ * GET /next appends "N CRC\n" to /data/log (CRC: the CRC-32 of the text N, 8 hex digits), makes it durable and only
+ * then answers N; GET /n answers the last N. GET /mark?TEXT writes TEXT over the file `mark` beside the log, in place and
+ * durably, and GET /mark answers it; GET /fill?N makes a file `fill` of N random bytes. Without its disk it answers 503
+ * and waits: the disk may come at any time.
+ * The kernel's command line says who it is: meghdwar.address=A and meghdwar.disk=SERIAL:LOCATION.
+ */
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char serial[64], location[128], device[64], log_path[160];
+static int log_file = -1;
+static unsigned long last;
+
+static unsigned crc32_of(const char *text) {
+    unsigned crc = ~0u;
+    for (; *text; text++) {
+        crc ^= (unsigned char)*text;
+        for (int bit = 0; bit < 8; bit++) crc = crc & 1 ? crc >> 1 ^ 0xedb88320u : crc >> 1;
+    }
+    return ~crc;
+}
+
+static int read_text(const char *path, char *text, int size) {
+    int file = open(path, O_RDONLY), got = file < 0 ? -1 : (int)read(file, text, size - 1);
+    if (file >= 0) close(file);
+    text[got > 0 ? got : 0] = 0;
+    return got;
+}
+
+/* Whether the disk with our serial is there; `device` is set to where. */
+static int disk_is_there(void) {
+    char path[300], found[64];
+    DIR *folder = opendir("/sys/block");
+    struct dirent *entry;
+    int there = 0;
+    while (folder && !there && (entry = readdir(folder))) {
+        if (strncmp(entry->d_name, "vd", 2)) continue;
+        snprintf(path, sizeof path, "/sys/block/%s/serial", entry->d_name);
+        if (read_text(path, found, sizeof found) > 0 && (found[strcspn(found, "\n")] = 0, !strcmp(found, serial))) {
+            snprintf(device, sizeof device, "/dev/%.32s", entry->d_name);
+            there = 1;
+        }
+    }
+    if (folder) closedir(folder);
+    return there;
+}
+
+/* A disk that was never written to gets a file system; whatever else is on it stays as it is. */
+static void format_when_blank(void) {
+    static char head[65536];
+    int file = open(device, O_RDONLY), blank = file >= 0 && read(file, head, sizeof head) == sizeof head;
+    for (unsigned i = 0; blank && i < sizeof head; i++) blank = !head[i];
+    if (file >= 0) close(file);
+    if (!blank) return;
+    pid_t child = fork();
+    if (!child) {
+        execl("/sbin/mke2fs", "mke2fs", "-q", "-F", "-t", "ext4", "-E", "lazy_itable_init=1,lazy_journal_init=1",
+              device, (char *)NULL);
+        _exit(127);
+    }
+    waitpid(child, NULL, 0);
+}
+
+static void let_go(void) {
+    if (log_file >= 0) close(log_file);
+    log_file = -1;
+    umount2(location, MNT_DETACH);
+}
+
+static void take_hold(void) {
+    char tail[64];
+    if (log_file >= 0) {
+        struct stat there;
+        if (!stat(device, &there)) return;
+        let_go();
+    }
+    if (!disk_is_there()) return;
+    format_when_blank();
+    mkdir(location, 0755);
+    if (mount(device, location, "ext4", MS_NOATIME, "") && errno != EBUSY) {
+        perror("mount");
+        return;
+    }
+    log_file = open(log_path, O_RDWR | O_CREAT | O_APPEND, 0644);
+    off_t size = log_file < 0 ? 0 : lseek(log_file, 0, SEEK_END), from = size > 63 ? size - 63 : 0;
+    int got = size ? (int)pread(log_file, tail, sizeof tail - 1, from) : 0;
+    /* a line that a crash cut off was never acknowledged: it goes */
+    while (got > 0 && tail[got - 1] != '\n') got--;
+    if (log_file >= 0 && from + got != size && ftruncate(log_file, from + got)) perror("truncate");
+    int start = got ? got - 1 : 0;
+    while (start > 0 && tail[start - 1] != '\n') start--;
+    tail[got] = 0;
+    last = got ? strtoul(tail + start, NULL, 10) : 0;
+    if (log_file >= 0) printf("COUNTER at %lu\n", last);
+}
+
+static int next(void) {
+    char number[32], line[64];
+    snprintf(number, sizeof number, "%lu", last + 1);
+    int size = snprintf(line, sizeof line, "%s %08x\n", number, crc32_of(number));
+    if (write(log_file, line, size) != size || fsync(log_file)) {
+        perror("write");
+        let_go();
+        return 0;
+    }
+    last++;
+    return 1;
+}
+
+/* Opens a file beside the log. */
+static int beside(const char *name, int flags) {
+    char path[300];
+    snprintf(path, sizeof path, "%s/%s", location, name);
+    return open(path, flags, 0644);
+}
+
+static int mark(const char *text) {
+    int file = beside("mark", O_WRONLY | O_CREAT), size = (int)strlen(text);
+    int good = file >= 0 && pwrite(file, text, size, 0) == size && !ftruncate(file, size) && !fsync(file);
+    if (file >= 0) close(file);
+    return good;
+}
+
+static int read_mark(char *text, int size) {
+    int file = beside("mark", O_RDONLY), got = file < 0 ? -1 : (int)read(file, text, size - 1);
+    if (file >= 0) close(file);
+    text[got > 0 ? got : 0] = 0;
+    return got >= 0;
+}
+
+static int fill(long size) {
+    static char some[1 << 16];
+    int file = beside("fill", O_WRONLY | O_CREAT | O_TRUNC), good = file >= 0;
+    for (long left = size; good && left > 0; left -= sizeof some) {
+        long part = left < (long)sizeof some ? left : (long)sizeof some;
+        for (long at = 0; at < part; at += 256) good &= getrandom(some + at, 256, GRND_INSECURE) > 0;
+        good &= write(file, some, part) == part;
+    }
+    good = good && !fsync(file);
+    if (file >= 0) close(file);
+    return good;
+}
+
+/* Does what is asked for; the answer is in `body`. Returns the status. */
+static const char *serve(char *path, char *body, int size) {
+    char *rest = strchr(path, '?');
+    if (rest) *rest++ = 0;
+    take_hold();
+    if (log_file < 0) return "503 Service Unavailable";
+    int good = 1;
+    snprintf(body, size, "%s", rest ? rest : "");
+    if (!strcmp(path, "/next") || !strcmp(path, "/n")) {
+        good = path[2] == 0 || next();
+        snprintf(body, size, "%lu", last);
+    } else if (!strcmp(path, "/mark")) {
+        good = rest ? mark(rest) : read_mark(body, size);
+    } else if (!strcmp(path, "/fill") && rest) {
+        good = fill(atol(rest));
+    } else {
+        return "404 Not Found";
+    }
+    return good ? "200 OK" : "503 Service Unavailable";
+}
+
+static void answer(int client) {
+    char request[2048], body[1024] = "", reply[2048], *path = request + 4;
+    int got = 0, more;
+    struct timeval second = {1, 0};
+    setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second);
+    do {
+        more = (int)recv(client, request + got, sizeof request - 1 - got, 0);
+        if (more > 0) got += more;
+        request[got] = 0;
+    } while (more > 0 && !strstr(request, "\r\n\r\n") && got < (int)sizeof request - 1);
+    if (strncmp(request, "GET ", 4)) path = request + got;
+    path[strcspn(path, " \r\n")] = 0;
+    const char *status = serve(path, body, sizeof body);
+    if (*status != '2') *body = 0;
+    int size = snprintf(reply, sizeof reply, "HTTP/1.0 %s\r\nContent-Length: %d\r\n\r\n%s", status,
+                        (int)strlen(body), body);
+    if (send(client, reply, size, MSG_NOSIGNAL) < 0) perror("send");
+    close(client);
+}
+
+int main(void) {
+    char command_line[4096], *at;
+    setvbuf(stdout, NULL, _IONBF, 0);
+    read_text("/proc/cmdline", command_line, sizeof command_line);
+    if ((at = strstr(command_line, "meghdwar.disk="))) sscanf(at + 14, "%63[^:]:%127[^ \n]", serial, location);
+    snprintf(log_path, sizeof log_path, "%s/log", location);
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(80)};
+    int server = socket(AF_INET, SOCK_STREAM, 0), yes = 1;
+    setsockopt(server, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (bind(server, (struct sockaddr *)&any, sizeof any) || listen(server, 64)) perror("listen");
+    printf("COUNTER ready for %s at %s\n", serial, location);
+    for (;;) {
+        struct pollfd waiting = {server, POLLIN, 0};
+        if (poll(&waiting, 1, log_file < 0 ? 20 : 1000) > 0) {
+            int client = accept(server, NULL, NULL);
+            if (client >= 0) answer(client);
+        } else {
+            take_hold();
+        }
+    }
+}

@@ -43,6 +43,7 @@ setup(
     package_dir={"meghdwar.tosca": "tosca", "meghdwar.templates": "templates"},
     package_data={
         "meghdwar": ["py.typed"],
+        "meghdwar.driver.migrations": ["*.mako"],
         "meghdwar.tosca": ["**/*.yaml", "examples/scripts/*.sh"],
         "meghdwar.templates": ["**/*.j2"],
     },

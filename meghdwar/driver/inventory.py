@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from meghdwar.diagnostics import nearest
 from meghdwar.driver.hypervisor import Access
 from meghdwar.driver.instance import Instance
+
+
+class Unknown(LookupError):
+    """There is no such thing; the message says which name may have been meant."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        self.what, self.name = what, name
+        super().__init__(f"cannot find {what} {name!r}: {nearest(name, known)}")
+
+
+class Taken(ValueError):
+    """Something else has that name, or is still in use; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,14 @@ class JournalError(Exception):
 
 
 class Busy(JournalError):
-    """The instance is claimed by somebody else, or has an operation that is not ended; the message says which."""
+    """The instance is claimed by somebody else, or has an operation that is not ended; the message says which.
+
+    `free_in_s` is when the claim runs out unless it is renewed, or None when waiting for that does not help.
+    """
+
+    def __init__(self, message: str, free_in_s: float | None = None) -> None:
+        super().__init__(message)
+        self.free_in_s = free_in_s
 
 
 class Journal(Protocol):

@@ -1,0 +1,215 @@
+"""The inventory in a database: gateways, applications, instances and subscribers by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, Select, and_, delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from meghdwar.driver.inventory import (
+    ApplicationRecord,
+    GatewayRecord,
+    InstanceRecord,
+    SubscriberRecord,
+    Taken,
+    Unknown,
+)
+from meghdwar.driver.plain import to_access, to_instance, to_text
+from meghdwar.driver.tables import applications, claims, gateways, instances, now, operations, subscribers
+from meghdwar.driver.transactions import Transactions
+
+PATIENCE_S = 10.0
+_INSTANCES = select(instances, claims.c.epoch, claims.c.owner, claims.c.lease_until).outerjoin(
+    claims, claims.c.instance == instances.c.name
+)
+
+
+class SqlInventory:
+    """Each call is one transaction. What is asked for by a name that nobody has raises Unknown; JournalError is raised
+    when the database cannot be used. To add what is there already changes nothing; another value under its name is
+    Taken, unless it is to `replace` it. To remove what is not there is done."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._transactions = Transactions(engine, PATIENCE_S)
+        self._insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[engine.dialect.name]
+
+    # gateways
+    def gateways(self) -> list[GatewayRecord]:
+        return [_gateway(row) for row in self._all(select(gateways))]
+
+    def gateway(self, name: str) -> GatewayRecord:
+        return _gateway(self._one("gateway", select(gateways).where(gateways.c.name == name), gateways, name))
+
+    def add_gateway(self, record: GatewayRecord, *, replace: bool = False) -> None:
+        def work(connection: Connection, _: bool) -> None:
+            row = connection.execute(select(gateways).where(gateways.c.name == record.name)).first()
+            if row is None:
+                at = record.added_at or now()
+                values = {"name": record.name, "access": to_text(record.access), "added_at": at}
+                connection.execute(self._insert(gateways).values(values).on_conflict_do_nothing())
+            elif to_access(row.access) != record.access:
+                _may_replace("gateway", record.name, replace, "mdw gateway remove")
+                changed = {"access": to_text(record.access)}
+                connection.execute(update(gateways).where(gateways.c.name == record.name).values(changed))
+
+        self._transactions.write(work)
+
+    def remove_gateway(self, name: str) -> None:
+        """Taken while instances are there, or on their way to it."""
+
+        def work(connection: Connection, _: bool) -> None:
+            if there := connection.execute(_count_at(name)).scalar_one():
+                raise Taken(f"cannot remove gateway {name}: {there} instances are there; move them elsewhere first")
+            connection.execute(delete(gateways).where(gateways.c.name == name))
+
+        self._transactions.write(work)
+
+    def count_at(self, gateway: str) -> int:
+        """How many instances are at the gateway, or on their way to it."""
+        return int(self._transactions.read(lambda connection: connection.execute(_count_at(gateway)).scalar_one()))
+
+    # applications
+    def applications(self) -> list[ApplicationRecord]:
+        return [_application(row) for row in self._all(select(applications))]
+
+    def application(self, name: str) -> ApplicationRecord:
+        query = select(applications).where(applications.c.name == name)
+        return _application(self._one("application", query, applications, name))
+
+    def add_application(self, record: ApplicationRecord, *, replace: bool = False) -> None:
+        values = {name: getattr(record, name) for name in ApplicationRecord.__dataclass_fields__}
+
+        def work(connection: Connection, _: bool) -> None:
+            row = connection.execute(select(applications).where(applications.c.name == record.name)).first()
+            if row is None:
+                connection.execute(self._insert(applications).values(values).on_conflict_do_nothing())
+            elif _application(row) != record:
+                _may_replace("application", record.name, replace, "mdw down")
+                connection.execute(update(applications).where(applications.c.name == record.name).values(values))
+
+        self._transactions.write(work)
+
+    def remove_application(self, name: str) -> None:
+        """Its subscribers go with it. Taken while it has instances."""
+
+        def work(connection: Connection, _: bool) -> None:
+            count = select(func.count()).select_from(instances).where(instances.c.application == name)
+            if there := connection.execute(count).scalar_one():
+                raise Taken(f"cannot remove application {name}: {there} instances of it are left; mdw down ends them")
+            connection.execute(delete(subscribers).where(subscribers.c.application == name))
+            connection.execute(delete(applications).where(applications.c.name == name))
+
+        self._transactions.write(work)
+
+    # instances
+    def instances(self, application: str | None = None, gateway: str | None = None) -> list[InstanceRecord]:
+        query = _INSTANCES
+        if application is not None:
+            query = query.where(instances.c.application == application)
+        if gateway is not None:
+            query = query.where(instances.c.gateway == gateway)
+        return [_instance(row) for row in self._all(query)]
+
+    def instance(self, name: str) -> InstanceRecord:
+        return _instance(self._one("instance", _INSTANCES.where(instances.c.name == name), instances, name))
+
+    def add_instance(self, record: InstanceRecord, *, replace: bool = False) -> None:
+        """Its epoch and its lease are the journal's, and not taken from the record; its gateway is, when it is new."""
+        values = {"application": record.instance.application, "instance": to_text(record.instance)}
+
+        def work(connection: Connection, _: bool) -> None:
+            row = connection.execute(select(instances).where(instances.c.name == record.name)).first()
+            if row is None:
+                whole = values | {"name": record.name, "gateway": record.gateway}
+                connection.execute(self._insert(instances).values(whole).on_conflict_do_nothing())
+            elif to_instance(row.instance) != record.instance:
+                _may_replace("instance", record.name, replace, "mdw down")
+                connection.execute(update(instances).where(instances.c.name == record.name).values(values))
+
+        self._transactions.write(work)
+
+    def remove_instance(self, name: str) -> None:
+        """Taken while an operation of it is not ended. Its epoch is kept for whatever may be built under its name."""
+
+        def work(connection: Connection, _: bool) -> None:
+            query = select(operations.c.id).where(operations.c.instance == name, operations.c.ended_at.is_(None))
+            if (unfinished := connection.execute(query).scalar()) is not None:
+                raise Taken(
+                    f"cannot remove instance {name}: {unfinished} is not ended; mdw resume {unfinished} ends it"
+                )
+            connection.execute(delete(instances).where(instances.c.name == name))
+
+        self._transactions.write(work)
+
+    # subscribers
+    def subscribers(self, application: str) -> list[SubscriberRecord]:
+        return [_subscriber(row) for row in self._all(_subscribers(application))]
+
+    def subscriber(self, application: str, name: str) -> SubscriberRecord:
+        query = _subscribers(application).where(subscribers.c.name == name)
+        return _subscriber(self._one("subscriber", query, _subscribers(application).subquery(), name))
+
+    def put_subscriber(self, record: SubscriberRecord, *, expected_seen_at: float | None) -> bool:
+        """Compare and set: whether the record was put in the place of one that was seen at exactly that time; None, or
+        0.0, stands for one that is not there yet."""
+        key = {"application": record.application, "name": record.name}
+        values = {"seen_at": record.seen_at, "state": record.state}
+        same = and_(subscribers.c.application == record.application, subscribers.c.name == record.name)
+
+        def work(connection: Connection, again: bool) -> bool:
+            where = and_(same, subscribers.c.seen_at == (expected_seen_at or 0.0))
+            if connection.execute(update(subscribers).where(where).values(values)).rowcount:
+                return True
+            if not expected_seen_at:
+                added = connection.execute(self._insert(subscribers).values(key | values).on_conflict_do_nothing())
+                if added.rowcount:
+                    return True
+            there = and_(same, subscribers.c.seen_at == record.seen_at, subscribers.c.state == record.state)
+            return again and connection.execute(select(subscribers).where(there)).first() is not None
+
+        return self._transactions.write(work)
+
+    def _all(self, query: Select[Any]) -> list[Row[Any]]:
+        rows = self._transactions.read(lambda connection: connection.execute(query).all())
+        return sorted(rows, key=lambda row: str(row.name))  # every database sorts text in its own way
+
+    def _one(self, what: str, query: Select[Any], table: Any, name: str) -> Row[Any]:
+        def find(connection: Connection) -> Row[Any]:
+            row = connection.execute(query).first()
+            if row is None:
+                raise Unknown(what, name, connection.execute(select(table.c.name)).scalars())
+            return row
+
+        return self._transactions.read(find)
+
+
+def _count_at(gateway: str) -> Select[Any]:
+    there = select(instances.c.name).where(instances.c.gateway == gateway)
+    coming = select(operations.c.instance).where(operations.c.target == gateway, operations.c.ended_at.is_(None))
+    return select(func.count()).select_from(there.union(coming).subquery())
+
+
+def _subscribers(application: str) -> Select[Any]:
+    return select(subscribers).where(subscribers.c.application == application)
+
+
+def _may_replace(what: str, name: str, replace: bool, way_out: str) -> None:
+    if not replace:
+        raise Taken(f"cannot add {what} {name}: there is another one of that name; {way_out} {name} removes it")
+
+
+def _gateway(row: Row[Any]) -> GatewayRecord:
+    return GatewayRecord(to_access(row.access), row.added_at)
+
+
+def _application(row: Row[Any]) -> ApplicationRecord:
+    return ApplicationRecord(**row._asdict())
+
+
+def _instance(row: Row[Any]) -> InstanceRecord:
+    return InstanceRecord(to_instance(row.instance), row.gateway, row.epoch or 0, row.owner, row.lease_until)
+
+
+def _subscriber(row: Row[Any]) -> SubscriberRecord:
+    return SubscriberRecord(**row._asdict())

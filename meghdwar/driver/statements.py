@@ -1,0 +1,96 @@
+"""What the journal says to its database, made once: an operation's writes are two or three of these each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import bindparam, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from meghdwar.driver.operation import RUNNING
+from meghdwar.driver.tables import claims, entries, now, operations
+
+_INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_mine: Any = bindparam("mine")
+_op: Any = bindparam("op")
+_name: Any = bindparam("name")
+_until = now() + bindparam("lease_s")
+
+
+# claims
+def take(dialect: str) -> Any:
+    """Compare and set: one epoch more, where nobody holds it, or the lease has run out, or we hold it as `ours`."""
+    new = _INSERT[dialect](claims).values(
+        instance=_name, epoch=bindparam("above") + 1, owner=bindparam("owner"), lease_until=_until
+    )
+    free = or_(claims.c.owner.is_(None), claims.c.lease_until < now(), claims.c.epoch == bindparam("ours"))
+    epoch = func.max if dialect == "sqlite" else func.greatest
+    return new.on_conflict_do_update(
+        index_elements=[claims.c.instance],
+        set_={
+            "epoch": epoch(claims.c.epoch + 1, new.excluded.epoch),
+            "owner": new.excluded.owner,
+            "lease_until": now() + bindparam("lease_s"),
+        },
+        where=free,
+    ).returning(claims.c.epoch, now().label("at"))
+
+
+HOLDER = select(claims.c.epoch, claims.c.owner, (claims.c.lease_until - now()).label("left")).where(
+    claims.c.instance == _name
+)
+IS_HELD = select(claims.c.epoch).where(
+    claims.c.instance == _name, claims.c.epoch == _mine, claims.c.owner == bindparam("owner")
+)
+RELEASE = update(claims).where(claims.c.instance == _name, claims.c.epoch == _mine).values(owner=None, lease_until=None)
+
+# Each write begins with one of these: it locks the row of the claim, and finds it only where the claim still holds.
+_of_operation = select(operations.c.instance).where(operations.c.id == _op).scalar_subquery()
+_last = select(func.max(entries.c.seq)).where(entries.c.operation == _op).scalar_subquery().label("last")
+_held = update(claims).where(claims.c.epoch == _mine, claims.c.owner.is_not(None))
+HOLD_INSTANCE = _held.where(claims.c.instance == _name).values(lease_until=_until).returning(now().label("at"))
+HOLD = _held.where(claims.c.instance == _of_operation).values(lease_until=_until).returning(now().label("at"), _last)
+GIVE_BACK = (
+    _held.where(claims.c.instance == _of_operation)
+    .values(owner=None, lease_until=None)
+    .returning(now().label("at"), _last)
+)
+GIVEN_BACK = select(operations.c.status).where(
+    operations.c.id == _op,
+    claims.c.instance == operations.c.instance,
+    claims.c.epoch == _mine,
+    claims.c.owner.is_(None),
+)
+
+
+# operations
+def add_operation(dialect: str) -> Any:
+    return _INSERT[dialect](operations).on_conflict_do_nothing(index_elements=[operations.c.id])
+
+
+UNFINISHED = select(operations).where(operations.c.instance == _name, operations.c.ended_at.is_(None))
+OPERATION = select(operations).where(operations.c.id == _op)
+RESUME = (
+    update(operations)
+    .where(operations.c.id == _op, operations.c.ended_at.is_(None))
+    .values(status=RUNNING, error="")
+    .returning(*operations.c)
+)
+SET_STATUS = (
+    update(operations)
+    .where(operations.c.id == _op)
+    .values(status=bindparam("new_status"), error=bindparam("new_error"), ended_at=bindparam("at"))
+)
+ABANDONED = (
+    select(operations)
+    .join(claims, claims.c.instance == operations.c.instance)
+    .where(operations.c.ended_at.is_(None), or_(claims.c.owner.is_(None), claims.c.lease_until < now()))
+    .order_by(operations.c.created_at, operations.c.id)
+)
+
+# entries
+ADD_ENTRIES = insert(entries)
+ENTRIES = select(entries).where(entries.c.operation == _op).order_by(entries.c.seq)
+ENTRY = select(entries.c.seq).where(
+    entries.c.operation == _op, entries.c.epoch == _mine, entries.c.seq == bindparam("first")
+)

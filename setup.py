@@ -44,7 +44,7 @@ setup(
     package_data={
         "meghdwar": ["py.typed"],
         "meghdwar.driver.migrations": ["*.mako"],
-        "meghdwar.tosca": ["**/*.yaml", "examples/scripts/*.sh"],
+        "meghdwar.tosca": ["**/*.yaml", "examples/scripts/*.sh", "examples/images/**/*"],
         "meghdwar.templates": ["**/*.j2"],
     },
     install_requires=["PyYAML>=6.0.1,<7", "jinja2>=3.1,<4"],

@@ -24,7 +24,6 @@ from meghdwar.driver.transactions import READS_ONLY, Transactions, shown
 SCHEMA = "0001"  # the newest of meghdwar/driver/migrations
 OLDER: frozenset[str] = frozenset()  # those before it, which are upgraded
 _UPGRADE_LOCK = 0x6D656768  # of PostgreSQL: any number that nobody else has
-_ANSWER_S = 10  # the longest that PostgreSQL may take for one answer, or let us hold a lock
 OPEN_S = 5.0  # the longest that `open` waits for a database that is locked or just starting
 
 
@@ -48,7 +47,7 @@ def open(url: str = "", *, upgrade: bool = True, lease_s: float = 15.0) -> Datab
     A file that is missing is made. Tables that are missing or old are made or upgraded, unless `upgrade` is False.
     Raises JournalError: nothing was changed then.
     """
-    engine = make_engine(_url(url or os.environ.get("MEGHDWAR_DATABASE", "") or _own()))
+    engine = make_engine(_url(url or os.environ.get("MEGHDWAR_DATABASE", "") or _own()), lease_s)
     try:
         if engine.dialect.name == "sqlite":
             _make_file(Path(engine.url.database or ""))
@@ -82,10 +81,10 @@ def _url(given: str) -> URL:
     return url
 
 
-def make_engine(url: URL) -> Engine:
+def make_engine(url: URL, lease_s: float) -> Engine:
     """Connections to a database that is there, set up so that what is committed stays."""
     if url.get_backend_name() == "postgresql":
-        return _postgresql(url)
+        return _postgresql(url, answer_s=max(1.0, lease_s / 2))
     return _sqlite(url)
 
 
@@ -138,17 +137,19 @@ def _make_file(path: Path) -> None:
 
 
 # PostgreSQL
-_SETTINGS = f"""
-    SELECT set_config('lock_timeout', '{_ANSWER_S}s', false), set_config('statement_timeout', '{_ANSWER_S}s', false),
+_SETTINGS = """
+    SELECT set_config('lock_timeout', %(answer)s, false), set_config('statement_timeout', %(answer)s, false),
         -- a driver that stands still in a transaction does not keep the others from taking over
-        set_config('idle_in_transaction_session_timeout', '{_ANSWER_S}s', false),
+        set_config('idle_in_transaction_session_timeout', %(answer)s, false),
         CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END
-"""  # noqa: S608 - no text of anybody's is in it
+"""
 
 
-def _postgresql(url: URL) -> Engine:
+def _postgresql(url: URL, answer_s: float) -> Engine:
+    """`answer_s` is the longest that one answer may take, or a lock be held: less than a lease."""
+    answer_ms = f"{answer_s * 1000:.0f}"
     noticing = {"connect_timeout": 5, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
-    options = {"tcp_user_timeout": _ANSWER_S * 1000, "application_name": "meghdwar", **noticing}
+    options = {"tcp_user_timeout": answer_ms, "application_name": "meghdwar", **noticing}
     given = {name: value for name, value in options.items() if name not in url.query}
     try:
         engine = create_engine(
@@ -161,7 +162,7 @@ def _postgresql(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def connect(connection: Any, record: Any) -> None:
         with connection.cursor() as cursor:
-            cursor.execute(_SETTINGS)
+            cursor.execute(_SETTINGS, {"answer": answer_ms})
         connection.commit()
 
     return engine

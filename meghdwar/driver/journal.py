@@ -82,12 +82,24 @@ class SqlJournal:
 
         def write(connection: Connection, epoch: int, at: float) -> None:
             nonlocal begun
+            self._must_be_at(connection, operation)
             begun = self._add(connection, replace(operation, status=RUNNING, created_at=at))
 
         lease, _ = self._claimed(operation.instance, owner, write)
         return begun, lease
 
+    def _must_be_at(self, connection: Connection, operation: Operation) -> None:
+        """Whoever wanted the operation may have looked before another one ended."""
+        row = connection.execute(sql.HOME, {"name": operation.instance}).first()
+        if row is None:
+            raise Unknown("instance", operation.instance, connection.execute(sql.INSTANCE_NAMES).scalars())
+        if row.gateway != operation.source:
+            home, source = row.gateway or "nowhere", operation.source or "nowhere"
+            why = f"it is at {home} by now, and not at {source}; look again with mdw status"
+            raise Busy(f"cannot {operation.kind} {operation.instance}: {why}")
+
     def _add(self, connection: Connection, operation: Operation) -> Operation:
+        """Writes it down, with an id of its own unless it has one."""
         while True:
             found = replace(operation, id=operation.id or new_id(operation.kind, operation.created_at))
             row = {

@@ -86,13 +86,13 @@ class Journal(Protocol):
 
     A claim is a lease on one instance with an epoch: getting it raises the instance's epoch by one, compared and set,
     so that whatever an earlier holder still writes, here or at a gateway, is refused. Every call that takes a claim
-    raises Stale when the instance's epoch is another, and then nothing is changed. Each call is one transaction,
-    durable when it returns.
+    raises Stale when the instance's epoch is another or the claim was given back, and then nothing is changed. Each
+    call is one transaction, durable when it returns. tests/driver/test_journal.py holds every journal to this.
     """
 
     def begin(self, operation: Operation, owner: str) -> tuple[Operation, Claim]:
-        """Claims its instance and writes the operation down. Raises Busy when the instance is claimed or has an
-        operation that is not ended."""
+        """Claims its instance and writes the operation down, with an id when it has none. Raises Busy when the
+        instance is claimed, has an operation that is not ended, or is not at the source any more."""
         ...
 
     def resume(self, operation_id: str, owner: str) -> tuple[Operation, Claim]:

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from meghdwar.driver.operation import RUNNING
-from meghdwar.driver.tables import claims, entries, now, operations
+from meghdwar.driver.tables import claims, entries, instances, now, operations
 
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _mine: Any = bindparam("mine")
@@ -68,6 +68,8 @@ def add_operation(dialect: str) -> Any:
     return _INSERT[dialect](operations).on_conflict_do_nothing(index_elements=[operations.c.id])
 
 
+HOME = select(instances.c.gateway).where(instances.c.name == _name)
+INSTANCE_NAMES = select(instances.c.name)
 UNFINISHED = select(operations).where(operations.c.instance == _name, operations.c.ended_at.is_(None))
 OPERATION = select(operations).where(operations.c.id == _op)
 RESUME = (

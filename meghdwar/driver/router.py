@@ -24,6 +24,10 @@ class Router(Protocol):
         """Its traffic goes nowhere."""
         ...
 
+    def shown(self, instance: Instance) -> str | None:
+        """Where its traffic goes now: a gateway's name or address; None when that is not known, or nowhere."""
+        ...
+
 
 class Nowhere:
     """The network finds its way by itself (the gateways announce the address), or nobody comes from outside."""
@@ -33,6 +37,9 @@ class Nowhere:
 
     def withdraw(self, instance: Instance) -> None:
         return
+
+    def shown(self, instance: Instance) -> str | None:
+        return None
 
 
 class Table:
@@ -57,7 +64,17 @@ class Table:
             ) from None
 
     def withdraw(self, instance: Instance) -> None:
-        (self._folder / f"{instance.name}.json").unlink(missing_ok=True)
+        try:
+            (self._folder / f"{instance.name}.json").unlink(missing_ok=True)
+        except OSError as error:
+            why = f"{error.filename}: {error.strerror}"
+            raise HypervisorError("the router", f"withdraw {instance.name}", why, retry=True) from None
+
+    def shown(self, instance: Instance) -> str | None:
+        try:
+            return str(json.loads((self._folder / f"{instance.name}.json").read_bytes())["gateway"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
 
 class Iproute:
@@ -75,11 +92,20 @@ class Iproute:
         self._run(gateway, instance, ["route", "replace", _host(instance.address), "via", address])
 
     def withdraw(self, instance: Instance) -> None:
-        if instance.address is not None and self._shown(instance):
+        if instance.address is not None and self._route(instance):
             self._run("the router", instance, ["route", "del", _host(instance.address)])
 
-    def _shown(self, instance: Instance) -> bool:
-        return bool(self._run("the router", instance, ["route", "show", _host(instance.address or "")]).strip())
+    def shown(self, instance: Instance) -> str | None:
+        try:
+            words = self._route(instance)
+        except HypervisorError:
+            return None
+        return words[words.index("via") + 1] if "via" in words[:-1] else None
+
+    def _route(self, instance: Instance) -> list[str]:
+        if instance.address is None:
+            return []
+        return self._run("the router", instance, ["route", "show", _host(instance.address)]).split()
 
     def _run(self, gateway: str, instance: Instance, arguments: list[str]) -> str:
         asked = f"route {instance.name}"
@@ -111,3 +137,13 @@ def make(text: str) -> Router:
         known = "none, table:FOLDER, iproute or iproute:NAMESPACE"
         raise ValueError(f"cannot route by {text!r}: it has to be {known}")
     return ROUTERS[kind](rest)
+
+
+def said(text: str, instance: Instance, gateway: str) -> str:
+    """What pointing the router at a gateway does, for people."""
+    kind, _, rest = text.partition(":")
+    if kind == "table":
+        return f"the table {rest}/{instance.name}.json names {gateway}"
+    if kind == "iproute" and instance.address is not None:
+        return f"a route to {_host(instance.address)} by way of {gateway}" + (f", in {rest}" if rest else "")
+    return "nothing is routed here; the network finds its way by itself"

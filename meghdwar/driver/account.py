@@ -1,0 +1,64 @@
+"""What an operation took, read from its journal: each step's time, the gap that subscribers saw, the bytes sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from meghdwar.driver.operation import DOING, DONE, FAILED, UNDOING, UNDONE, Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """One step, done or undone: `phase` is how it ended (done, failed or undone), or doing or undoing when it has
+    not; `tries` counts how often it was begun, after crashes too."""
+
+    step: str
+    phase: str
+    seconds: float | None
+    tries: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """`gap_s` is from the beginning of `pause` to the end of `reroute`: None when it was not paused and rerouted.
+    `way` is how the source was paused."""
+
+    steps: tuple[Took, ...]
+    gap_s: float | None
+    sent_bytes: int
+    seconds: float
+    way: str = ""
+
+
+def account(entries: Sequence[Entry]) -> Account:
+    """What these entries of one operation say. Their times are as exact as the journal's: a step's end is written
+    with the next step's beginning."""
+    paused = next((entry.at for entry in entries if (entry.step, entry.phase) == ("pause", DOING)), None)
+    routed = next((entry.at for entry in entries if (entry.step, entry.phase) == ("reroute", DONE)), None)
+    return Account(
+        steps=tuple(_steps(entries)),
+        gap_s=None if paused is None or routed is None else routed - paused,
+        sent_bytes=sum(int(entry.detail.get("sent_bytes", 0)) for entry in entries if entry.phase == DONE),
+        seconds=entries[-1].at - entries[0].at if entries else 0.0,
+        way=next((str(entry.detail["way"]) for entry in entries if "way" in entry.detail), ""),
+    )
+
+
+def _steps(entries: Sequence[Entry]) -> list[Took]:
+    """One for each time that a step was done or undone, in the order in which they began."""
+    took: dict[tuple[str, str], Took] = {}
+    since: dict[tuple[str, str], float] = {}
+    for entry in entries:
+        direction = {DOING: DOING, DONE: DOING, FAILED: DOING, UNDOING: UNDOING, UNDONE: UNDOING}.get(entry.phase)
+        if direction is None:
+            continue
+        key = (entry.step, direction)
+        before = took.get(key)
+        if entry.phase == direction:
+            since.setdefault(key, entry.at)
+            took[key] = Took(entry.step, entry.phase, None, 1 if before is None else before.tries + 1)
+        else:
+            tries = 1 if before is None else before.tries
+            took[key] = Took(entry.step, entry.phase, entry.at - since.get(key, entry.at), tries)
+    return list(took.values())

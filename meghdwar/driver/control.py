@@ -1,0 +1,458 @@
+"""The driver as others see it: applications come up and go down, instances move, what was left unfinished is finished.
+
+Everything that changes an instance is an operation in the journal, worked by the saga. A Driver may be used from
+several threads, and several drivers may share one database.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock
+
+from meghdwar import bundle as bundles
+from meghdwar.bundle import Bundle
+from meghdwar.driver import follow
+from meghdwar.driver import router as routers
+from meghdwar.driver.account import Account, account
+from meghdwar.driver.database import Database
+from meghdwar.driver.follow import Followed, Taken
+from meghdwar.driver.gateways import connect
+from meghdwar.driver.handoff import STEPS, NoStack, Scene, Stack
+from meghdwar.driver.hypervisor import Access, Claim, Hypervisor, HypervisorError, Stale
+from meghdwar.driver.instance import Instance
+from meghdwar.driver.inventory import ApplicationRecord, GatewayRecord, InstanceRecord
+from meghdwar.driver.lease import Lease
+from meghdwar.driver.mobility import Sighting
+from meghdwar.driver.operation import COMPLETED, ENDED, FAILED, Busy, Entry, Fenced, JournalError, Operation
+from meghdwar.driver.plan import Wanted, wanted
+from meghdwar.driver.preview import Preview, preview
+from meghdwar.driver.saga import Act, can_turn, run, turned
+
+PATIENCE_S = 15.0  # for one step at a gateway that may answer again
+PAST_MAX = 200  # moves that a preview looks back at
+STRATEGY = "precopy"  # of a cloudlet without a mobility policy
+
+
+class DriverError(Exception):
+    """What was asked cannot be done; the message says what to do. Nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened in an operation: a step began or ended (`entry`), or a step says how far it is."""
+
+    operation: Operation
+    entry: Entry | None = None
+    message: str = ""
+
+
+Listener = Callable[[Event], None]
+
+
+class WallClock:
+    """The machine's own, which only grows."""
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class Driver:
+    """Works applications through one database. `owner` names this driver in leases; it is made up when empty."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        owner: str = "",
+        patience_s: float = PATIENCE_S,
+        listener: Listener = lambda event: None,
+        connect: Callable[[Access], Hypervisor] = connect,
+    ) -> None:
+        self.database = database
+        self.journal = database.journal
+        self.inventory = database.inventory
+        self.owner = owner or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        self.patience_s = patience_s
+        self.listener = listener
+        self._connect = connect
+        self._hypervisors: dict[tuple[str, Path | None], tuple[Access, Hypervisor]] = {}
+        self._wanted: dict[tuple[str, str], Wanted] = {}
+        self._lock = Lock()
+
+    def close(self) -> None:
+        with self._lock:
+            for _, hypervisor in self._hypervisors.values():
+                hypervisor.close()
+            self._hypervisors.clear()
+
+    # gateways
+    def hypervisor(self, gateway: str, application: ApplicationRecord | None = None) -> Hypervisor:
+        """The hypervisor of a gateway that was made known, with the images of the application."""
+        access = self.inventory.gateway(gateway).access
+        if access.images is None and application is not None and application.images:
+            access = replace(access, images=Path(application.images))
+        key = (gateway, access.images)
+        with self._lock:
+            known, hypervisor = self._hypervisors.get(key, (None, None))
+            if hypervisor is None or known != access:
+                hypervisor = self._connect(access)
+                self._hypervisors[key] = (access, hypervisor)
+            return hypervisor
+
+    # applications
+    def wanted(self, application: str) -> Wanted:
+        """What the plan of an application that is up asks for."""
+        return self._wanted_by(self.inventory.application(application))
+
+    def _wanted_by(self, record: ApplicationRecord) -> Wanted:
+        key = (record.digest, record.parameters)
+        if key not in self._wanted:
+            files = {name: data.encode() for name, data in json.loads(record.plan).items()}
+            plan_file = next(name for name in files if name.endswith(".plan.yaml"))
+            self._wanted[key] = wanted(bundles.from_files(plan_file, files), json.loads(record.parameters))
+        return self._wanted[key]
+
+    def up(
+        self,
+        bundle: Bundle,
+        *,
+        router: str = "none",
+        images: Path | None = None,
+        parameters: Mapping[str, object] | None = None,
+    ) -> list[Operation]:
+        """Builds every instance of the application that is not there yet; the operations that it took.
+
+        Raises DriverError for gateways that nobody made known, and when the application is up from another plan.
+        """
+        asked = wanted(bundle, parameters)
+        record = self._record(bundle, router, images, parameters)
+        self._same_plan(record)
+        self._known_gateways(asked)
+        self.inventory.add_application(record)
+        return [
+            operation
+            for instance, gateway in asked.instances()
+            if (operation := self.build(instance, gateway, "mdw up")) is not None
+        ]
+
+    def _record(
+        self, bundle: Bundle, router: str, images: Path | None, parameters: Mapping[str, object] | None
+    ) -> ApplicationRecord:
+        try:
+            routers.make(router)
+        except ValueError as error:
+            raise DriverError(str(error)) from None
+        files = {name: data.decode() for name, data in bundles.to_files(bundle).items()}
+        return ApplicationRecord(
+            name=bundle.name,
+            digest=bundle.digest,
+            identity=bundles.identity(bundle.name, bundle.plan),
+            plan=json.dumps(files),
+            router=router,
+            images=None if images is None else str(images.absolute()),
+            parameters=json.dumps(dict(parameters or {}), sort_keys=True),
+        )
+
+    def _same_plan(self, record: ApplicationRecord) -> None:
+        for there in self.inventory.applications():
+            if there.name == record.name and (there.digest, there.parameters) != (record.digest, record.parameters):
+                raise DriverError(
+                    f"cannot bring {record.name} up: it is up from another plan ({there.digest[:19]}, not "
+                    f"{record.digest[:19]}) or with other inputs; take that down first: mdw down {record.name}"
+                )
+
+    def _known_gateways(self, asked: Wanted) -> None:
+        """Makes those known whose plan says where they are; raises DriverError for the others."""
+        known = {record.name: record.access for record in self.inventory.gateways()}
+        new, missing = [], []
+        for name in {name for cloudlet in asked.cloudlets for name in asked.reach(cloudlet)}:
+            gateway = asked.gateways[name]
+            if name in known:
+                if known[name].hypervisor != gateway.hypervisor:
+                    raise DriverError(
+                        f"cannot bring {asked.application} up: {name} was made known as {known[name].hypervisor}, "
+                        f"and the plan says {gateway.hypervisor}"
+                    )
+            elif gateway.endpoint is not None:
+                certificate = None if gateway.certificate is None else str(gateway.certificate)
+                new.append(Access(name, gateway.hypervisor, str(gateway.endpoint), certificate))
+            else:
+                missing.append(f"mdw gateway add {name} --hypervisor {gateway.hypervisor} --endpoint ...")
+        if missing:
+            raise DriverError(
+                f"cannot bring {asked.application} up: nobody knows where its gateways are; make them known: "
+                + "; ".join(sorted(missing))
+            )
+        for access in new:
+            self.inventory.add_gateway(GatewayRecord(access))
+
+    def down(self, application: str) -> list[Operation]:
+        """Terminates every instance and forgets the application; the operations that it took. What could not be
+        finished stays, and the next `down` goes on with it."""
+        self.inventory.application(application)
+        done = [self._terminate(record) for record in self.inventory.instances(application=application)]
+        operations = [operation for operation in done if operation is not None]
+        if all(operation.status in ENDED for operation in operations):
+            for record in self.inventory.instances(application=application):
+                self.inventory.remove_instance(record.name)
+            self.inventory.remove_application(application)
+        return operations
+
+    # operations
+    def build(self, instance: Instance, gateway: str, reason: str) -> Operation | None:
+        """Builds an instance at a gateway, unless it has a home already."""
+        self.inventory.add_instance(InstanceRecord(instance))  # one that is there stays as it is
+        if self.inventory.instance(instance.name).gateway is not None:
+            return None
+        open_ = self._unended(instance.name)
+        if open_ is not None:
+            return self.resume(open_.id)
+        return self._begin(Operation("", "build", instance.application, instance.name, target=gateway, reason=reason))
+
+    def _terminate(self, record: InstanceRecord) -> Operation | None:
+        open_ = self._unended(record.name)
+        if open_ is not None:
+            ended = self.resume(open_.id)
+            if ended.status not in ENDED or ended.kind == "terminate":
+                return ended
+        home = self.inventory.instance(record.name).gateway
+        if home is None:
+            return None
+        return self._begin(
+            Operation(
+                "",
+                "terminate",
+                record.instance.application,
+                record.name,
+                source=home,
+                reason="mdw down",
+            )
+        )
+
+    def move(
+        self, instance: str, target: str, *, strategy: str = "", reason: str = "", fenced: Fenced | None = None
+    ) -> Operation:
+        """Moves an instance to a gateway. Raises DriverError when it cannot go there, Busy when it is claimed."""
+        operation = self.prepared_move(instance, target, strategy=strategy, reason=reason)
+        return self._begin(replace(operation, fenced=fenced))
+
+    def prepared_move(self, instance: str, target: str, *, strategy: str = "", reason: str = "") -> Operation:
+        """The move that `move` would make, checked against everything that is known; nothing is changed."""
+        record = self.inventory.instance(instance)
+        asked = self.wanted(record.instance.application)
+        reach = asked.reach(record.instance.cloudlet)
+        self.inventory.gateway(target)
+        if record.gateway is None:
+            raise DriverError(f"cannot move {instance}: it is nowhere; see mdw status")
+        if target == record.gateway:
+            raise DriverError(f"cannot move {instance} to {target}: it is there already")
+        if target not in reach:
+            raise DriverError(f"cannot move {instance} to {target}: its cluster has {', '.join(reach)}")
+        capacity = asked.gateways[target].capacity
+        if capacity is not None and self.inventory.count_at(target) >= capacity:
+            raise DriverError(f"cannot move {instance} to {target}: it is full ({capacity} cloudlets)")
+        rule = asked.mobility.get(record.instance.cloudlet)
+        strategy = strategy or (rule.strategy if rule else STRATEGY)
+        for gateway in (record.gateway, target):
+            able = self.hypervisor(gateway).capabilities
+            if strategy not in able.strategies:
+                raise DriverError(
+                    f"cannot move {instance} with {strategy}: {gateway} ({able.kind}) moves with "
+                    f"{', '.join(able.strategies)}"
+                )
+        return Operation(
+            "",
+            "move",
+            record.instance.application,
+            instance,
+            source=record.gateway,
+            target=target,
+            strategy=strategy,
+            reason=reason or "mdw move",
+        )
+
+    def preview(self, instance: str, target: str, *, strategy: str = "") -> Preview:
+        """What such a move would do and cost; nothing is changed."""
+        operation = self.prepared_move(instance, target, strategy=strategy)
+        record = self.inventory.instance(instance)
+        application = self.inventory.application(operation.application)
+        asked = self._wanted_by(application)
+        rule = asked.mobility.get(record.instance.cloudlet)
+        able = [self.hypervisor(name, application).capabilities for name in (record.gateway or "", target)]
+        return preview(
+            operation,
+            record.instance,
+            (able[0], able[1]),
+            self._past_moves(record.instance),
+            steps=[step.name for step in STEPS["move"]],
+            max_downtime_s=rule.max_downtime_s if rule else None,
+            used=self.inventory.count_at(target),
+            capacity=asked.gateways[target].capacity,
+            routed=routers.said(application.router, record.instance, target),
+        )
+
+    def _past_moves(self, instance: Instance) -> dict[str, list[Account]]:
+        """The last moves of the same cloudlet that were completed, by strategy."""
+        found: dict[str, list[Account]] = {}
+        cloudlets = {r.name: r.instance.cloudlet for r in self.inventory.instances(application=instance.application)}
+        done = self.journal.operations(application=instance.application, kind="move", status=COMPLETED, limit=PAST_MAX)
+        for operation in done:
+            if cloudlets.get(operation.instance) == instance.cloudlet and operation.fenced is None:
+                found.setdefault(operation.strategy, []).append(account(self.journal.entries(operation.id)))
+        return found
+
+    def sight(self, sighting: Sighting, *, application: str | None = None, now: float | None = None) -> list[Followed]:
+        """Takes a sighting in, and does what follows from it, one cloudlet after the other. A subscriber's sightings
+        have to come here one at a time; late and repeated ones are dropped."""
+        return [self.act(taken) for taken in self.take_in(sighting, application=application, now=now)]
+
+    def take_in(self, sighting: Sighting, *, application: str | None = None, now: float | None = None) -> list[Taken]:
+        """The first half of `sight`, which is quick: what is wished for."""
+        return follow.take_in(self, sighting, application=application, now=now)
+
+    def act(self, taken: Taken) -> Followed:
+        """The second half, which takes as long as a move. What somebody else is working on is left to them."""
+        return follow.act(self, taken)
+
+    def ripe(self, now: float, *, application: str | None = None) -> list[Taken]:
+        """What is wished for by now without a further sighting, by the clock of the sightings."""
+        return follow.ripe(self, now, application=application)
+
+    def resume(self, operation_id: str, *, fenced: Fenced | None = None) -> Operation:
+        """Goes on with an operation that is not ended. With `fenced` its source counts as dead."""
+        operation, claim = self._take_up(operation_id)
+        if fenced is not None:
+            if operation.kind != "move":
+                self.journal.release(claim)
+                raise DriverError(f"cannot fence the source of {operation_id}: only a move leaves a source behind")
+            self.journal.fence(operation_id, fenced, claim)
+            operation = replace(operation, fenced=fenced)
+        return self._work(operation, claim)
+
+    def rollback(self, operation_id: str, *, by: str = "", because: str = "") -> Operation:
+        """Undoes what an operation did that is not ended. Raises DriverError past its point of no return."""
+        operation, claim = self._take_up(operation_id)
+        steps, entries = STEPS[operation.kind], self.journal.entries(operation_id)
+        if not can_turn(steps, entries):
+            self.journal.release(claim)
+            raise DriverError(
+                f"cannot roll {operation_id} back: it is past {_last_begun(entries)}, and subscribers are at "
+                f"{operation.target} by now; it can only be finished: mdw resume {operation_id}"
+            )
+        if not turned(entries):
+            step = _last_begun(entries) or steps[0].name
+            self.journal.write(operation_id, [Entry(step, FAILED, {"error": f"rolled back by {by}: {because}"})], claim)
+        return self._work(operation, claim)
+
+    def resume_abandoned(self) -> list[Operation]:
+        """Goes on with everything that nobody works on: their drivers died, or they were left waiting."""
+        done = []
+        for operation in self.journal.abandoned():
+            try:
+                done.append(self.resume(operation.id))
+            except Busy:
+                continue  # another driver was quicker
+        return done
+
+    def _take_up(self, operation_id: str) -> tuple[Operation, Lease]:
+        operation = self.journal.operation(operation_id)
+        if operation.status in ENDED:
+            raise DriverError(f"cannot go on with {operation_id}: it is {operation.status}")
+        return self.journal.resume(operation_id, self.owner)
+
+    def _begin(self, operation: Operation) -> Operation:
+        """The journal gives it its id. A gateway that cannot be spoken to at all is found out before."""
+        application = self.inventory.application(operation.application)
+        for gateway in (operation.source, operation.target):
+            if gateway is not None:
+                self.hypervisor(gateway, application)
+        operation, claim = self.journal.begin(operation, self.owner)
+        return self._work(operation, claim)
+
+    def _work(self, operation: Operation, claim: Lease) -> Operation:
+        """Works it to its end, or until it cannot go on. Whoever interrupts us finds it free to be taken up."""
+        self.listener(Event(operation, message="begins"))
+        with self._given_back(claim), self.journal.keep(claim):
+            run(
+                operation.id,
+                STEPS[operation.kind],
+                self._scene(operation, claim),
+                self.journal,
+                claim,
+                self._again(claim),
+                lambda entry: self.listener(Event(operation, entry)),
+            )
+        ended = self.journal.operation(operation.id)
+        self.listener(Event(ended))
+        return ended
+
+    @contextmanager
+    def _given_back(self, claim: Lease) -> Iterator[None]:
+        """Gives a claim back when anything is raised, so that others need not wait until the lease runs out."""
+        try:
+            yield
+        except Stale:
+            raise  # it is somebody else's
+        except BaseException:
+            with suppress(JournalError):  # it runs out by itself
+                self.journal.release(claim)
+            raise
+
+    def _scene(self, operation: Operation, claim: Claim) -> Scene:
+        application = self.inventory.application(operation.application)
+        record = self.inventory.instance(operation.instance)
+
+        def hypervisor(gateway: str | None) -> Hypervisor | None:
+            return None if gateway is None else self.hypervisor(gateway, application)
+
+        return Scene(
+            operation=operation,
+            instance=record.instance,
+            source=hypervisor(operation.source),
+            target=hypervisor(operation.target),
+            address=None if operation.target is None else self.inventory.gateway(operation.target).access.address,
+            router=routers.make(application.router),
+            stack=self._stack(application),
+            journal=self.journal,
+            claim=claim,
+            clock=WallClock(),
+            note=lambda message: self.listener(Event(operation, message=message)),
+        )
+
+    def _stack(self, application: ApplicationRecord) -> Stack:
+        return NoStack()
+
+    def _again(self, claim: Claim) -> Callable[[Act[Scene], HypervisorError, int], bool]:
+        """Patience with a gateway: a step is tried again for a while, more and more rarely."""
+        since: dict[tuple[str, str], float] = {}
+
+        def again(act: Act[Scene], error: HypervisorError, tries: int) -> bool:
+            claim.check()
+            first = since.setdefault((act.step.name, act.phase), time.monotonic())
+            wait_s = min(0.05 * 2**tries, 2.0) * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
+            if time.monotonic() + wait_s > first + self.patience_s:
+                return False
+            time.sleep(wait_s)
+            return True
+
+        return again
+
+    def _unended(self, instance: str) -> Operation | None:
+        return next((o for o in self.journal.operations(instance=instance) if o.status not in ENDED), None)
+
+
+def _last_begun(entries: Sequence[Entry]) -> str:
+    """The step that was begun last, or "" when none was."""
+    return next((entry.step for entry in reversed(entries) if entry.step), "")

@@ -1,0 +1,231 @@
+"""Takes sightings of subscribers in, and does what follows: an instance of their own is built, or one moves.
+
+Taking in is quick and ordered (compared and set on the time of the newest sighting); acting is slow, and may be done
+elsewhere: the claim on the instance decides whether it may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from meghdwar.driver.inventory import InstanceRecord, SubscriberRecord, Unknown
+from meghdwar.driver.mobility import CROWD, Sighting, Track, Wish, due, gather, take
+from meghdwar.driver.operation import Busy, Operation
+from meghdwar.driver.plan import Wanted
+from meghdwar.driver.track import dropped, dump, load, observe
+from meghdwar.model import Gateway
+
+if TYPE_CHECKING:
+    from meghdwar.driver.control import Driver
+
+TRIES = 20  # to set a track, while others set it too
+
+
+@dataclass(frozen=True, slots=True)
+class Wished:
+    """A wish for an instance: `home` is where it was when it was wished for (None: nowhere, so it is to be built);
+    `subscriber` is None where all share it."""
+
+    application: str
+    cloudlet: str
+    instance: str
+    subscriber: str | None
+    home: str | None
+    wish: Wish
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a sighting for one cloudlet. `dropped` says why it was not taken in: duplicate, late, future or
+    unreadable; `note` says why nothing is wished for."""
+
+    application: str
+    cloudlet: str
+    instance: str
+    home: str | None
+    dropped: str = ""
+    note: str = ""
+    wished: Wished | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What was done about a sighting for one cloudlet. `busy` says why a wish was not acted on now."""
+
+    taken: Taken
+    operation: Operation | None = None
+    busy: str = ""
+
+
+# taking in
+def take_in(
+    driver: Driver, sighting: Sighting, *, application: str | None = None, now: float | None = None
+) -> list[Taken]:
+    """Takes a sighting in for every cloudlet that follows, of one application or of all. Changes only what is
+    remembered of the subscriber. `now` is our clock, where sightings are of this moment."""
+    names = [application] if application is not None else [record.name for record in driver.inventory.applications()]
+    return [taken for name in names for taken in _take_in(driver, driver.wanted(name), sighting, now)]
+
+
+def _take_in(driver: Driver, asked: Wanted, sighting: Sighting, now: float | None) -> list[Taken]:
+    if not asked.mobility or sighting.subscriber == CROWD:
+        return []
+    for _ in range(TRIES):
+        before = _subscriber(driver, asked.application, sighting.subscriber)
+        tracks = load(before.state)
+        found = [_one(driver, asked, cloudlet, sighting, tracks, now) for cloudlet in asked.mobility]
+        if all(taken.dropped for taken in found):
+            return found
+        after = replace(before, seen_at=max(sighting.at, before.seen_at), state=dump(tracks))
+        if driver.inventory.put_subscriber(after, expected_seen_at=before.seen_at):
+            crowds = (_with_crowd(driver, asked, taken, sighting.at) for taken in found)
+            return list(crowds)
+    raise Busy(f"cannot take the sighting of {sighting.subscriber} in: others take hers in all the time; try again")
+
+
+def _one(
+    driver: Driver, asked: Wanted, cloudlet: str, sighting: Sighting, tracks: dict[str, Track], now: float | None
+) -> Taken:
+    """Takes it in for one cloudlet; its track in `tracks` becomes the new one."""
+    own = asked.cloudlets[cloudlet].instances == "per_subscriber"
+    subscriber = sighting.subscriber if own else None
+    instance = asked.instance(cloudlet, subscriber)
+    home = _home(driver, instance.name)
+    before = tracks.get(cloudlet, Track())
+    taken = Taken(asked.application, cloudlet, instance.name, home, dropped=dropped(sighting, before, now))
+    if taken.dropped:
+        return taken
+    gateways, rule = _gateways(asked, cloudlet), asked.mobility[cloudlet]
+    if not own:
+        tracks[cloudlet] = observe(sighting, before, (gateway.name for gateway in gateways))
+        return taken
+    track, wish = take(sighting, before, home, gateways, rule, _load(driver, gateways), now)
+    tracks[cloudlet] = track
+    return replace(taken, note=track.note, wished=_wished(taken, subscriber, wish))
+
+
+def _wished(taken: Taken, subscriber: str | None, wish: Wish | None) -> Wished | None:
+    if wish is None:
+        return None
+    return Wished(taken.application, taken.cloudlet, taken.instance, subscriber, taken.home, wish)
+
+
+def _with_crowd(driver: Driver, asked: Wanted, taken: Taken, at: float) -> Taken:
+    """For an instance that all share: where most of its subscribers want it."""
+    if taken.dropped or asked.cloudlets[taken.cloudlet].instances == "per_subscriber" or taken.home is None:
+        return taken
+    for _ in range(TRIES):
+        crowd = _subscriber(driver, asked.application, CROWD)
+        tracks = load(crowd.state)
+        others = _tracks(driver, asked.application, taken.cloudlet)
+        gateways, rule = _gateways(asked, taken.cloudlet), asked.mobility[taken.cloudlet]
+        before = tracks.get(taken.cloudlet, Track())
+        track, wish = gather(others, before, at, taken.home, gateways, rule, _load(driver, gateways))
+        tracks[taken.cloudlet] = track
+        # two drivers in the same moment: the times differ, so that one of them looks again
+        after = replace(crowd, seen_at=_later(crowd.seen_at, at), state=dump(tracks))
+        if driver.inventory.put_subscriber(after, expected_seen_at=crowd.seen_at):
+            return replace(taken, note=track.note, wished=_wished(taken, None, wish))
+    raise Busy(f"cannot say where {taken.instance} is wanted: others take sightings in all the time; try again")
+
+
+def _later(before: float, at: float) -> float:
+    """A time that differs from the one before, by a microsecond at least."""
+    return at if at > before else before + 1e-6
+
+
+def _tracks(driver: Driver, application: str, cloudlet: str) -> Iterator[Track]:
+    for record in driver.inventory.subscribers(application):
+        if record.name != CROWD:
+            track = load(record.state).get(cloudlet)
+            if track is not None:
+                yield track
+
+
+def ripe(driver: Driver, now: float, *, application: str | None = None) -> list[Taken]:
+    """What has become ripe without a further sighting, by the clock of the sightings."""
+    names = [application] if application is not None else [record.name for record in driver.inventory.applications()]
+    return [taken for name in names for taken in _ripe(driver, driver.wanted(name), now)]
+
+
+def _ripe(driver: Driver, asked: Wanted, now: float) -> Iterator[Taken]:
+    for record in driver.inventory.subscribers(asked.application):
+        tracks, wishes = load(record.state), []
+        for cloudlet, track in list(tracks.items()):
+            own = asked.cloudlets[cloudlet].instances == "per_subscriber" if cloudlet in asked.mobility else None
+            if own is None or own == (record.name == CROWD) or not track.since:
+                continue
+            taken = _due(driver, asked, cloudlet, record.name, tracks, now)
+            wishes += [taken] if taken.wished else []
+        if wishes:
+            # seen_at stays: no sighting came; a driver that was quicker has changed it, and acts itself
+            after = replace(record, seen_at=_later(record.seen_at, 0.0), state=dump(tracks))
+            if driver.inventory.put_subscriber(after, expected_seen_at=record.seen_at):
+                yield from wishes
+
+
+def _due(driver: Driver, asked: Wanted, cloudlet: str, name: str, tracks: dict[str, Track], now: float) -> Taken:
+    gateways, rule = _gateways(asked, cloudlet), asked.mobility[cloudlet]
+    subscriber = None if name == CROWD else name
+    instance = asked.instance(cloudlet, subscriber).name
+    home = _home(driver, instance)
+    if subscriber is None:
+        others = _tracks(driver, asked.application, cloudlet)
+        track, wish = gather(others, tracks[cloudlet], now, home, gateways, rule, _load(driver, gateways))
+    else:
+        track, wish = due(tracks[cloudlet], now, home, gateways, rule, _load(driver, gateways))
+    tracks[cloudlet] = track
+    taken = Taken(asked.application, cloudlet, instance, home, note=track.note)
+    return replace(taken, wished=_wished(taken, subscriber, wish))
+
+
+# acting
+def act(driver: Driver, taken: Taken) -> Followed:
+    """Builds or moves what is wished for. What somebody else is working on is left to them."""
+    if taken.wished is None:
+        return Followed(taken)
+    try:
+        return Followed(taken, _act(driver, taken.wished))
+    except Busy as error:
+        return Followed(taken, busy=str(error))
+
+
+def _act(driver: Driver, wished: Wished) -> Operation | None:
+    if wished.home is None:
+        instance = driver.wanted(wished.application).instance(wished.cloudlet, wished.subscriber)
+        return driver.build(instance, wished.wish.gateway, wished.wish.reason)
+    if _home(driver, wished.instance) == wished.wish.gateway:
+        return None  # it went there meanwhile
+    return driver.move(wished.instance, wished.wish.gateway, reason=wished.wish.reason)
+
+
+def _subscriber(driver: Driver, application: str, name: str) -> SubscriberRecord:
+    try:
+        return driver.inventory.subscriber(application, name)
+    except Unknown:
+        return SubscriberRecord(application, name)
+
+
+def _home(driver: Driver, instance: str) -> str | None:
+    record = _record(driver, instance)
+    return None if record is None else record.gateway
+
+
+def _record(driver: Driver, instance: str) -> InstanceRecord | None:
+    try:
+        return driver.inventory.instance(instance)
+    except Unknown:
+        return None
+
+
+def _gateways(asked: Wanted, cloudlet: str) -> Sequence[Gateway]:
+    return [asked.gateways[name] for name in asked.reach(cloudlet)]
+
+
+def _load(driver: Driver, gateways: Sequence[Gateway]) -> Mapping[str, int]:
+    """How many cloudlets each has, of those where it matters."""
+    return {
+        gateway.name: driver.inventory.count_at(gateway.name) for gateway in gateways if gateway.capacity is not None
+    }

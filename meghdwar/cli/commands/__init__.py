@@ -1,0 +1,1 @@
+"""The sub-commands of mdw, one file for what belongs together."""

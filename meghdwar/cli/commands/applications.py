@@ -1,0 +1,111 @@
+"""mdw up, status and down: an application comes up from its plan, is looked at, and goes away."""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from meghdwar import bundle as bundles
+from meghdwar.bundle import BundleError
+from meghdwar.cli import options as options_
+from meghdwar.cli.commands.operations import told
+from meghdwar.cli.commands.output import fancy, show
+from meghdwar.driver.control import Driver, DriverError
+from meghdwar.driver.inventory import InstanceRecord
+from meghdwar.driver.operation import RUNNING, WAITING, Operation
+
+COLUMNS = ("instance", "cloudlet", "subscriber", "gateway", "state", "operation")
+
+
+def up(options: Namespace, driver: Driver) -> int:
+    path = Path(options.plan)
+    if not path.exists():
+        raise BundleError(f"cannot read {path}: there is no such file; mdw-compile writes it")
+    images = None if options.images is None else Path(options.images)
+    if images is not None and not images.is_dir():
+        raise DriverError(f"cannot use the images of {images}: there is no such folder")
+    inputs = {name: _scalar(text) for name, text in given(options.input, "input").items()}
+    bundle = bundles.read(path)
+    operations = driver.up(bundle, router=options.router, images=images, parameters=inputs)
+    return told(options, driver, operations, f"{bundle.name} is up already; nothing was changed")
+
+
+def given(pairs: list[str], what: str) -> dict[str, str]:
+    """The K=V of an option. Raises DriverError."""
+    try:
+        return options_.pairs(pairs, what)
+    except ValueError as error:
+        raise DriverError(str(error)) from None
+
+
+def _scalar(text: str) -> object:
+    """A value as it would be read from YAML, so that 3 and true are what they look like."""
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def down(options: Namespace, driver: Driver) -> int:
+    operations = driver.down(options.application)
+    return told(options, driver, operations, f"{options.application} is down; nothing of it ran")
+
+
+# status
+def status(options: Namespace, driver: Driver) -> int:
+    if not options.watch:
+        show(options, rows(driver, options.application), columns=COLUMNS, nothing=_nothing(driver, options.application))
+        return 0
+    while True:
+        if fancy(options, sys.stdout):
+            sys.stdout.write("\x1b[2J\x1b[H")
+        show(options, rows(driver, options.application), columns=COLUMNS, nothing=_nothing(driver, options.application))
+        sys.stdout.flush()
+        time.sleep(1)
+
+
+def _nothing(driver: Driver, application: str | None) -> str:
+    if application is None:
+        return "nothing is up"
+    return f"{application} is up, and none of its cloudlets runs: they are built at a subscriber's first sighting"
+
+
+def rows(driver: Driver, application: str | None) -> list[dict[str, Any]]:
+    """One for each instance. `state` is up, or what is being done to it."""
+    if application is not None:
+        driver.inventory.application(application)
+    open_ = {
+        operation.instance: operation
+        for status in (RUNNING, WAITING)
+        for operation in driver.journal.operations(application=application, status=status)
+    }
+    abandoned = {operation.id for operation in driver.journal.abandoned()}
+    return [_row(record, open_.get(record.name), abandoned) for record in driver.inventory.instances(application)]
+
+
+def _row(record: InstanceRecord, operation: Operation | None, abandoned: set[str]) -> dict[str, Any]:
+    instance = record.instance
+    state = "up" if record.gateway is not None else "nowhere"
+    if operation is not None:
+        way = f" to {operation.target}" if operation.target else ""
+        state = f"{operation.kind}{way}"
+        if operation.status == WAITING:
+            state += f", waiting: {operation.error}"
+        elif operation.id in abandoned:
+            state += ", its driver died: mdw resume"
+    return {
+        "instance": instance.name,
+        "application": instance.application,
+        "cloudlet": instance.cloudlet,
+        "subscriber": instance.subscriber,
+        "gateway": record.gateway,
+        "state": state,
+        "operation": None if operation is None else operation.id,
+        "address": instance.address,
+        "epoch": record.epoch,
+    }

@@ -114,39 +114,35 @@ def left_over(error: Exception, progress: Progress) -> int:
 
 def told(error: Exception) -> int:
     """Says what went wrong in one line and returns the status for it."""
+    from meghdwar.bundle import BundleError
+    from meghdwar.driver.hypervisor import HypervisorError, Stale
+    from meghdwar.driver.inventory import Taken, Unknown
+    from meghdwar.driver.operation import Busy, DriverError, JournalError
+
     if os.environ.get("MEGHDWAR_TRACEBACK"):
         import traceback
 
         traceback.print_exception(error)
-    from meghdwar.bundle import BundleError
-
-    if isinstance(error, BundleError):
-        say(str(error))
-        return CANNOT
-    try:
-        from meghdwar.driver.control import DriverError
-        from meghdwar.driver.hypervisor import HypervisorError, Stale
-        from meghdwar.driver.operation import Busy, JournalError
-    except ImportError:
-        DriverError = HypervisorError = Stale = Busy = JournalError = ()  # type: ignore[misc,assignment]  # noqa: N806
-    if isinstance(error, Stale):
-        say(f"cannot go on: another driver has taken over: {error}; see what it does with mdw status")
-        return ELSEWHERE
-    if isinstance(error, Busy):
+    if isinstance(error, Stale | Busy):
         say(str(error))
         return ELSEWHERE
-    if isinstance(error, DriverError | HypervisorError | JournalError):
+    if isinstance(error, BundleError | DriverError | HypervisorError | JournalError | Taken | Unknown):
         say(str(error))
         return CANNOT
-    here = error.__traceback__
-    while here is not None and here.tb_next is not None:
-        here = here.tb_next
-    where = f"{os.path.basename(here.tb_frame.f_code.co_filename)}:{here.tb_lineno}" if here is not None else "?"
+    where = _innermost(error)
     say(
         f"cannot go on: a mistake of ours ({type(error).__name__} at {where}); please report it; "
         "MEGHDWAR_TRACEBACK=1 shows more"
     )
     return OURS
+
+
+def _innermost(error: Exception) -> str:
+    """The place in the code where an exception came from."""
+    here = error.__traceback__
+    while here is not None and here.tb_next is not None:
+        here = here.tb_next
+    return f"{os.path.basename(here.tb_frame.f_code.co_filename)}:{here.tb_lineno}" if here is not None else "?"
 
 
 def say(message: str) -> None:

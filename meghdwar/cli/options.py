@@ -142,6 +142,7 @@ def _operations(commands: _SubParsersAction[ArgumentParser]) -> None:
     resume = _command(commands, "resume", "go on with what was left unfinished",
                       "mdw resume m-20261122-7f3k --source-is-fenced --by kim --because 'power cut'")  # fmt: skip
     resume.add_argument("operation", metavar="OPERATION", nargs="?", help="only this one; all that nobody works on")
+    resume.add_argument("--wait", action="store_true", help="until the drivers that had it can be taken for dead")
     resume.add_argument("--source-is-fenced", action="store_true",
                         help="I vouch that the source can write no more: go on without it")  # fmt: skip
     resume.add_argument("--by", metavar="NAME", default="", help="who vouches (your login)")

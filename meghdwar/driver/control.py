@@ -12,6 +12,7 @@ import random
 import secrets
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -24,15 +25,25 @@ from meghdwar.driver import follow
 from meghdwar.driver import router as routers
 from meghdwar.driver.account import Account, account
 from meghdwar.driver.database import Database
-from meghdwar.driver.follow import Followed, Taken
+from meghdwar.driver.follow import Followed, Noted
 from meghdwar.driver.gateways import connect
 from meghdwar.driver.handoff import STEPS, NoStack, Scene, Stack
 from meghdwar.driver.hypervisor import Access, Claim, Hypervisor, HypervisorError, Stale
 from meghdwar.driver.instance import Instance
-from meghdwar.driver.inventory import ApplicationRecord, GatewayRecord, InstanceRecord
+from meghdwar.driver.inventory import ApplicationRecord, GatewayRecord, InstanceRecord, Taken
 from meghdwar.driver.lease import Lease
 from meghdwar.driver.mobility import Sighting
-from meghdwar.driver.operation import COMPLETED, ENDED, FAILED, Busy, Entry, Fenced, JournalError, Operation
+from meghdwar.driver.operation import (
+    COMPLETED,
+    ENDED,
+    FAILED,
+    Busy,
+    DriverError,
+    Entry,
+    Fenced,
+    JournalError,
+    Operation,
+)
 from meghdwar.driver.plan import Wanted, wanted
 from meghdwar.driver.preview import Preview, preview
 from meghdwar.driver.saga import Act, can_turn, run, turned
@@ -40,10 +51,6 @@ from meghdwar.driver.saga import Act, can_turn, run, turned
 PATIENCE_S = 15.0  # for one step at a gateway that may answer again
 PAST_MAX = 200  # moves that a preview looks back at
 STRATEGY = "precopy"  # of a cloudlet without a mobility policy
-
-
-class DriverError(Exception):
-    """What was asked cannot be done; the message says what to do. Nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +146,14 @@ class Driver:
         asked = wanted(bundle, parameters)
         record = self._record(bundle, router, images, parameters)
         self._same_plan(record)
+        self._room(asked)
         self._known_gateways(asked)
-        self.inventory.add_application(record)
+        try:
+            self.inventory.add_application(record)
+        except Taken:
+            self._same_plan(record)
+            raise
+        self._same_plan(record)  # another driver may have been quicker, with another plan
         return [
             operation
             for instance, gateway in asked.instances()
@@ -167,10 +180,27 @@ class Driver:
 
     def _same_plan(self, record: ApplicationRecord) -> None:
         for there in self.inventory.applications():
-            if there.name == record.name and (there.digest, there.parameters) != (record.digest, record.parameters):
+            if there.name != record.name or there == record:
+                continue
+            if (there.digest, there.parameters) == (record.digest, record.parameters):
+                why = f"it is up with --router {there.router} and the images of {there.images or 'its gateways'}"
+            else:
+                why = f"it is up from another plan ({there.digest[:19]}, not {record.digest[:19]}) or with other inputs"
+            raise DriverError(
+                f"cannot bring {record.name} up: {why}; bring it up as it is, or take it down first: "
+                f"mdw down {record.name}"
+            )
+
+    def _room(self, asked: Wanted) -> None:
+        """Raises DriverError when a gateway is too small for what starts there."""
+        there = {record.name for record in self.inventory.instances(application=asked.application) if record.gateway}
+        coming = Counter(gateway for instance, gateway in asked.instances() if instance.name not in there)
+        for gateway, count in coming.items():
+            capacity = asked.gateways[gateway].capacity
+            if capacity is not None and self.inventory.count_at(gateway) + count > capacity:
                 raise DriverError(
-                    f"cannot bring {record.name} up: it is up from another plan ({there.digest[:19]}, not "
-                    f"{record.digest[:19]}) or with other inputs; take that down first: mdw down {record.name}"
+                    f"cannot bring {asked.application} up: {gateway} takes {capacity} cloudlets, and it would have "
+                    f"{self.inventory.count_at(gateway) + count}"
                 )
 
     def _known_gateways(self, asked: Wanted) -> None:
@@ -316,17 +346,17 @@ class Driver:
     def sight(self, sighting: Sighting, *, application: str | None = None, now: float | None = None) -> list[Followed]:
         """Takes a sighting in, and does what follows from it, one cloudlet after the other. A subscriber's sightings
         have to come here one at a time; late and repeated ones are dropped."""
-        return [self.act(taken) for taken in self.take_in(sighting, application=application, now=now)]
+        return [self.act(noted) for noted in self.take_in(sighting, application=application, now=now)]
 
-    def take_in(self, sighting: Sighting, *, application: str | None = None, now: float | None = None) -> list[Taken]:
+    def take_in(self, sighting: Sighting, *, application: str | None = None, now: float | None = None) -> list[Noted]:
         """The first half of `sight`, which is quick: what is wished for."""
         return follow.take_in(self, sighting, application=application, now=now)
 
-    def act(self, taken: Taken) -> Followed:
+    def act(self, noted: Noted) -> Followed:
         """The second half, which takes as long as a move. What somebody else is working on is left to them."""
-        return follow.act(self, taken)
+        return follow.act(self, noted)
 
-    def ripe(self, now: float, *, application: str | None = None) -> list[Taken]:
+    def ripe(self, now: float, *, application: str | None = None) -> list[Noted]:
         """What is wished for by now without a further sighting, by the clock of the sightings."""
         return follow.ripe(self, now, application=application)
 
@@ -362,14 +392,14 @@ class Driver:
         for operation in self.journal.abandoned():
             try:
                 done.append(self.resume(operation.id))
-            except Busy:
+            except (Busy, Stale):
                 continue  # another driver was quicker
         return done
 
     def _take_up(self, operation_id: str) -> tuple[Operation, Lease]:
         operation = self.journal.operation(operation_id)
         if operation.status in ENDED:
-            raise DriverError(f"cannot go on with {operation_id}: it is {operation.status}")
+            raise DriverError(f"cannot go on with {operation_id}: it has ended, {operation.status}")
         return self.journal.resume(operation_id, self.owner)
 
     def _begin(self, operation: Operation) -> Operation:
@@ -385,18 +415,21 @@ class Driver:
         """Works it to its end, or until it cannot go on. Whoever interrupts us finds it free to be taken up."""
         self.listener(Event(operation, message="begins"))
         with self._given_back(claim), self.journal.keep(claim):
-            run(
-                operation.id,
-                STEPS[operation.kind],
-                self._scene(operation, claim),
-                self.journal,
-                claim,
-                self._again(claim),
-                lambda entry: self.listener(Event(operation, entry)),
-            )
+            try:
+                scene = self._scene(operation, claim)
+            except HypervisorError as error:  # a gateway cannot be spoken to from here, whatever it is
+                self.journal.wait(operation.id, str(error), claim)
+            else:
+                self._run(operation, scene, claim)
         ended = self.journal.operation(operation.id)
         self.listener(Event(ended))
         return ended
+
+    def _run(self, operation: Operation, scene: Scene, claim: Lease) -> None:
+        def tell(entry: Entry) -> None:
+            self.listener(Event(operation, entry))
+
+        run(operation.id, STEPS[operation.kind], scene, self.journal, claim, self._again(claim), tell)
 
     @contextmanager
     def _given_back(self, claim: Lease) -> Iterator[None]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from meghdwar.driver.inventory import InstanceRecord, SubscriberRecord, Unknown
 from meghdwar.driver.mobility import CROWD, Sighting, Track, Wish, due, gather, take
-from meghdwar.driver.operation import Busy, Operation
+from meghdwar.driver.operation import Busy, DriverError, Operation
 from meghdwar.driver.plan import Wanted
 from meghdwar.driver.track import dropped, dump, load, observe
 from meghdwar.model import Gateway
@@ -37,7 +37,7 @@ class Wished:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Noted:
     """What became of a sighting for one cloudlet. `dropped` says why it was not taken in: duplicate, late, future or
     unreadable; `note` says why nothing is wished for."""
 
@@ -54,7 +54,7 @@ class Taken:
 class Followed:
     """What was done about a sighting for one cloudlet. `busy` says why a wish was not acted on now."""
 
-    taken: Taken
+    noted: Noted
     operation: Operation | None = None
     busy: str = ""
 
@@ -62,73 +62,73 @@ class Followed:
 # taking in
 def take_in(
     driver: Driver, sighting: Sighting, *, application: str | None = None, now: float | None = None
-) -> list[Taken]:
+) -> list[Noted]:
     """Takes a sighting in for every cloudlet that follows, of one application or of all. Changes only what is
     remembered of the subscriber. `now` is our clock, where sightings are of this moment."""
     names = [application] if application is not None else [record.name for record in driver.inventory.applications()]
-    return [taken for name in names for taken in _take_in(driver, driver.wanted(name), sighting, now)]
+    return [noted for name in names for noted in _take_in(driver, driver.wanted(name), sighting, now)]
 
 
-def _take_in(driver: Driver, asked: Wanted, sighting: Sighting, now: float | None) -> list[Taken]:
+def _take_in(driver: Driver, asked: Wanted, sighting: Sighting, now: float | None) -> list[Noted]:
     if not asked.mobility or sighting.subscriber == CROWD:
         return []
     for _ in range(TRIES):
         before = _subscriber(driver, asked.application, sighting.subscriber)
         tracks = load(before.state)
         found = [_one(driver, asked, cloudlet, sighting, tracks, now) for cloudlet in asked.mobility]
-        if all(taken.dropped for taken in found):
+        if all(noted.dropped for noted in found):
             return found
         after = replace(before, seen_at=max(sighting.at, before.seen_at), state=dump(tracks))
         if driver.inventory.put_subscriber(after, expected_seen_at=before.seen_at):
-            crowds = (_with_crowd(driver, asked, taken, sighting.at) for taken in found)
+            crowds = (_with_crowd(driver, asked, noted, sighting.at) for noted in found)
             return list(crowds)
     raise Busy(f"cannot take the sighting of {sighting.subscriber} in: others take hers in all the time; try again")
 
 
 def _one(
     driver: Driver, asked: Wanted, cloudlet: str, sighting: Sighting, tracks: dict[str, Track], now: float | None
-) -> Taken:
+) -> Noted:
     """Takes it in for one cloudlet; its track in `tracks` becomes the new one."""
     own = asked.cloudlets[cloudlet].instances == "per_subscriber"
     subscriber = sighting.subscriber if own else None
     instance = asked.instance(cloudlet, subscriber)
     home = _home(driver, instance.name)
     before = tracks.get(cloudlet, Track())
-    taken = Taken(asked.application, cloudlet, instance.name, home, dropped=dropped(sighting, before, now))
-    if taken.dropped:
-        return taken
+    noted = Noted(asked.application, cloudlet, instance.name, home, dropped=dropped(sighting, before, now))
+    if noted.dropped:
+        return noted
     gateways, rule = _gateways(asked, cloudlet), asked.mobility[cloudlet]
     if not own:
         tracks[cloudlet] = observe(sighting, before, (gateway.name for gateway in gateways))
-        return taken
+        return noted
     track, wish = take(sighting, before, home, gateways, rule, _load(driver, gateways), now)
     tracks[cloudlet] = track
-    return replace(taken, note=track.note, wished=_wished(taken, subscriber, wish))
+    return replace(noted, note=track.note, wished=_wished(noted, subscriber, wish))
 
 
-def _wished(taken: Taken, subscriber: str | None, wish: Wish | None) -> Wished | None:
+def _wished(noted: Noted, subscriber: str | None, wish: Wish | None) -> Wished | None:
     if wish is None:
         return None
-    return Wished(taken.application, taken.cloudlet, taken.instance, subscriber, taken.home, wish)
+    return Wished(noted.application, noted.cloudlet, noted.instance, subscriber, noted.home, wish)
 
 
-def _with_crowd(driver: Driver, asked: Wanted, taken: Taken, at: float) -> Taken:
+def _with_crowd(driver: Driver, asked: Wanted, noted: Noted, at: float) -> Noted:
     """For an instance that all share: where most of its subscribers want it."""
-    if taken.dropped or asked.cloudlets[taken.cloudlet].instances == "per_subscriber" or taken.home is None:
-        return taken
+    if noted.dropped or asked.cloudlets[noted.cloudlet].instances == "per_subscriber" or noted.home is None:
+        return noted
     for _ in range(TRIES):
         crowd = _subscriber(driver, asked.application, CROWD)
         tracks = load(crowd.state)
-        others = _tracks(driver, asked.application, taken.cloudlet)
-        gateways, rule = _gateways(asked, taken.cloudlet), asked.mobility[taken.cloudlet]
-        before = tracks.get(taken.cloudlet, Track())
-        track, wish = gather(others, before, at, taken.home, gateways, rule, _load(driver, gateways))
-        tracks[taken.cloudlet] = track
+        others = _tracks(driver, asked.application, noted.cloudlet)
+        gateways, rule = _gateways(asked, noted.cloudlet), asked.mobility[noted.cloudlet]
+        before = tracks.get(noted.cloudlet, Track())
+        track, wish = gather(others, before, at, noted.home, gateways, rule, _load(driver, gateways))
+        tracks[noted.cloudlet] = track
         # two drivers in the same moment: the times differ, so that one of them looks again
         after = replace(crowd, seen_at=_later(crowd.seen_at, at), state=dump(tracks))
         if driver.inventory.put_subscriber(after, expected_seen_at=crowd.seen_at):
-            return replace(taken, note=track.note, wished=_wished(taken, None, wish))
-    raise Busy(f"cannot say where {taken.instance} is wanted: others take sightings in all the time; try again")
+            return replace(noted, note=track.note, wished=_wished(noted, None, wish))
+    raise Busy(f"cannot say where {noted.instance} is wanted: others take sightings in all the time; try again")
 
 
 def _later(before: float, at: float) -> float:
@@ -144,21 +144,21 @@ def _tracks(driver: Driver, application: str, cloudlet: str) -> Iterator[Track]:
                 yield track
 
 
-def ripe(driver: Driver, now: float, *, application: str | None = None) -> list[Taken]:
+def ripe(driver: Driver, now: float, *, application: str | None = None) -> list[Noted]:
     """What has become ripe without a further sighting, by the clock of the sightings."""
     names = [application] if application is not None else [record.name for record in driver.inventory.applications()]
-    return [taken for name in names for taken in _ripe(driver, driver.wanted(name), now)]
+    return [noted for name in names for noted in _ripe(driver, driver.wanted(name), now)]
 
 
-def _ripe(driver: Driver, asked: Wanted, now: float) -> Iterator[Taken]:
+def _ripe(driver: Driver, asked: Wanted, now: float) -> Iterator[Noted]:
     for record in driver.inventory.subscribers(asked.application):
         tracks, wishes = load(record.state), []
         for cloudlet, track in list(tracks.items()):
             own = asked.cloudlets[cloudlet].instances == "per_subscriber" if cloudlet in asked.mobility else None
             if own is None or own == (record.name == CROWD) or not track.since:
                 continue
-            taken = _due(driver, asked, cloudlet, record.name, tracks, now)
-            wishes += [taken] if taken.wished else []
+            noted = _due(driver, asked, cloudlet, record.name, tracks, now)
+            wishes += [noted] if noted.wished else []
         if wishes:
             # seen_at stays: no sighting came; a driver that was quicker has changed it, and acts itself
             after = replace(record, seen_at=_later(record.seen_at, 0.0), state=dump(tracks))
@@ -166,7 +166,7 @@ def _ripe(driver: Driver, asked: Wanted, now: float) -> Iterator[Taken]:
                 yield from wishes
 
 
-def _due(driver: Driver, asked: Wanted, cloudlet: str, name: str, tracks: dict[str, Track], now: float) -> Taken:
+def _due(driver: Driver, asked: Wanted, cloudlet: str, name: str, tracks: dict[str, Track], now: float) -> Noted:
     gateways, rule = _gateways(asked, cloudlet), asked.mobility[cloudlet]
     subscriber = None if name == CROWD else name
     instance = asked.instance(cloudlet, subscriber).name
@@ -177,19 +177,19 @@ def _due(driver: Driver, asked: Wanted, cloudlet: str, name: str, tracks: dict[s
     else:
         track, wish = due(tracks[cloudlet], now, home, gateways, rule, _load(driver, gateways))
     tracks[cloudlet] = track
-    taken = Taken(asked.application, cloudlet, instance, home, note=track.note)
-    return replace(taken, wished=_wished(taken, subscriber, wish))
+    noted = Noted(asked.application, cloudlet, instance, home, note=track.note)
+    return replace(noted, wished=_wished(noted, subscriber, wish))
 
 
 # acting
-def act(driver: Driver, taken: Taken) -> Followed:
+def act(driver: Driver, noted: Noted) -> Followed:
     """Builds or moves what is wished for. What somebody else is working on is left to them."""
-    if taken.wished is None:
-        return Followed(taken)
+    if noted.wished is None:
+        return Followed(noted)
     try:
-        return Followed(taken, _act(driver, taken.wished))
-    except Busy as error:
-        return Followed(taken, busy=str(error))
+        return Followed(noted, _act(driver, noted.wished))
+    except (Busy, DriverError) as error:  # taken since by others: the instance, or the last room at the gateway
+        return Followed(noted, busy=str(error))
 
 
 def _act(driver: Driver, wished: Wished) -> Operation | None:

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from meghdwar.driver import router as routers
-from meghdwar.driver.control import Driver, DriverError
+from meghdwar.driver.control import Driver
 from meghdwar.driver.fsck import REMOVE, REROUTE, START, Picture, Problem, detect
 from meghdwar.driver.hypervisor import Claim, Hypervisor, HypervisorError, Power, Seen, Stale
 from meghdwar.driver.instance import Disk, Instance
 from meghdwar.driver.inventory import InstanceRecord
-from meghdwar.driver.operation import ENDED, RUNNING, WAITING, Busy, Operation
+from meghdwar.driver.operation import ENDED, RUNNING, WAITING, Busy, DriverError, Operation
 
 AT_ONCE = 16  # gateways that are looked at together
 

@@ -66,6 +66,10 @@ class Entry:
     at: float = 0.0
 
 
+class DriverError(Exception):
+    """What was asked cannot be done; the message says what to do. Nothing was changed."""
+
+
 class JournalError(Exception):
     """The journal cannot be read or written; the message says which database and what to do. Nothing was changed."""
 

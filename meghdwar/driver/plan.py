@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any, TypeVar, cast
 
 from meghdwar.bundle import Bundle, BundleError
+from meghdwar.diagnostics import nearest
 from meghdwar.driver.instance import Disk, Files, Instance
 from meghdwar.model import (
     Attribute,
@@ -116,7 +117,11 @@ def wanted(bundle: Bundle, parameters: Mapping[str, object] | None = None) -> Wa
 
     Raises BundleError when a value is missing, or is known only to the stack that was built.
     """
-    values = _parameters(bundle) | dict(parameters or {})
+    declared, values = _parameters(bundle)
+    for name in parameters or ():
+        if name not in declared:
+            raise BundleError(f"cannot use {bundle.plan_file}: it has no input {name!r}; {nearest(name, declared)}")
+    values |= dict(parameters or {})
     plan = bundle.plan
     known = _Known(bundle, values, plan.units)
 
@@ -135,8 +140,8 @@ def wanted(bundle: Bundle, parameters: Mapping[str, object] | None = None) -> Wa
     )
 
 
-def _parameters(bundle: Bundle) -> dict[str, object]:
-    """The parameters of the stack: what the environment gives them, or their defaults in the template."""
+def _parameters(bundle: Bundle) -> tuple[set[str], dict[str, object]]:
+    """The parameters of the stack, and their values: what the environment gives them, or their defaults."""
     import yaml
 
     loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -144,7 +149,7 @@ def _parameters(bundle: Bundle) -> dict[str, object]:
     environment = yaml.load(bundle.files.get(bundle.environment, b""), Loader=loader) or {}  # noqa: S506
     declared = template.get("parameters") or {}
     values = {name: entry["default"] for name, entry in declared.items() if "default" in entry}
-    return values | (environment.get("parameters") or {})
+    return set(declared), values | (environment.get("parameters") or {})
 
 
 # what only the stack that builds the gateway needs

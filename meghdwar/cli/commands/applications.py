@@ -13,9 +13,9 @@ from meghdwar.bundle import BundleError
 from meghdwar.cli import options as options_
 from meghdwar.cli.commands.operations import told
 from meghdwar.cli.commands.output import fancy, show
-from meghdwar.driver.control import Driver, DriverError
+from meghdwar.driver.control import Driver
 from meghdwar.driver.inventory import InstanceRecord
-from meghdwar.driver.operation import RUNNING, WAITING, Operation
+from meghdwar.driver.operation import RUNNING, WAITING, DriverError, Operation
 
 COLUMNS = ("instance", "cloudlet", "subscriber", "gateway", "state", "operation")
 

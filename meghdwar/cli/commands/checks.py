@@ -7,8 +7,9 @@ from typing import Any
 
 from meghdwar.cli.commands.output import dump
 from meghdwar.driver import mend
-from meghdwar.driver.control import Driver, DriverError
+from meghdwar.driver.control import Driver
 from meghdwar.driver.fsck import Problem
+from meghdwar.driver.operation import DriverError
 
 SOUND, PROBLEMS = 0, 1
 

@@ -14,10 +14,11 @@ from meghdwar.cli.commands.applications import given
 from meghdwar.cli.commands.output import moment, show
 from meghdwar.diagnostics import nearest
 from meghdwar.driver import certificate
-from meghdwar.driver.control import Driver, DriverError
+from meghdwar.driver.control import Driver
 from meghdwar.driver.gateways import HYPERVISORS
 from meghdwar.driver.hypervisor import Access, Finding, HypervisorError
 from meghdwar.driver.inventory import GatewayRecord
+from meghdwar.driver.operation import DriverError
 
 GOOD, BAD = 0, 1
 AT_ONCE = 16

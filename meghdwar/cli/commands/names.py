@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from meghdwar.diagnostics import nearest
-from meghdwar.driver.control import DriverError
 from meghdwar.driver.instance import Instance
+from meghdwar.driver.operation import DriverError
 
 
 def forms(instance: Instance) -> tuple[str, ...]:

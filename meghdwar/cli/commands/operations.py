@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import sys
 import time
 from argparse import Namespace
 from collections.abc import Sequence
@@ -12,8 +13,19 @@ from meghdwar.cli.commands.names import resolve
 from meghdwar.cli.commands.output import dump, moment, seconds, size
 from meghdwar.cli.commands.output import show as show_rows
 from meghdwar.driver.account import account
-from meghdwar.driver.control import Driver, DriverError
-from meghdwar.driver.operation import COMPENSATED, FAILED, WAITING, Entry, Fenced, Operation
+from meghdwar.driver.control import Driver
+from meghdwar.driver.operation import (
+    COMPENSATED,
+    ENDED,
+    FAILED,
+    RUNNING,
+    WAITING,
+    Busy,
+    DriverError,
+    Entry,
+    Fenced,
+    Operation,
+)
 
 DONE, UNDONE, WAITS = 0, 1, 3
 COLUMNS = ("operation", "kind", "instance", "from", "to", "strategy", "status", "gap_s", "began", "reason")
@@ -138,9 +150,32 @@ def resume(options: Namespace, driver: Driver) -> int:
         fenced = Fenced(options.by or _login(), time.time(), options.because)
     elif options.by or options.because:
         raise DriverError("cannot go on: --by and --because belong to --source-is-fenced")
-    if options.operation is None:
-        return told(options, driver, driver.resume_abandoned(), "nothing was left unfinished")
-    return told(options, driver, [driver.resume(options.operation, fenced=fenced)], "")
+    if options.operation is not None:
+        return told(options, driver, [_resumed(driver, options.operation, fenced, options.wait)], "")
+    done = driver.resume_abandoned()
+    others = driver.journal.operations(status=RUNNING)
+    if options.wait:
+        done += [_resumed(driver, operation.id, None, True) for operation in others]
+    elif others:
+        say(f"{', '.join(each.id for each in others)}: a driver is at it; if that has died: mdw resume --wait")
+    return told(options, driver, done, "nothing was left unfinished" if not others else "nothing was done")
+
+
+def _resumed(driver: Driver, operation: str, fenced: Fenced | None, wait: bool) -> Operation:
+    """Goes on with it; with `wait` as soon as the lease of whoever had it has run out."""
+    while True:
+        try:
+            return driver.resume(operation, fenced=fenced)
+        except Busy as error:
+            if not wait or error.free_in_s is None:
+                raise
+            if driver.journal.operation(operation).status in ENDED:
+                return driver.journal.operation(operation)
+            time.sleep(error.free_in_s + 0.05)
+
+
+def say(message: str) -> None:
+    print(f"mdw: {message}", file=sys.stderr)
 
 
 def rollback(options: Namespace, driver: Driver) -> int:

@@ -10,9 +10,10 @@ from typing import Any
 from meghdwar.cli.commands.applications import given
 from meghdwar.cli.commands.operations import row, sentence, status
 from meghdwar.cli.commands.output import dump
-from meghdwar.driver.control import Driver, DriverError
+from meghdwar.driver.control import Driver
 from meghdwar.driver.follow import Followed
 from meghdwar.driver.mobility import Sighting
+from meghdwar.driver.operation import DriverError
 
 DONE, ELSEWHERE = 0, 4
 
@@ -54,27 +55,27 @@ def latencies(options: Namespace) -> dict[str, float]:
 
 def told(driver: Driver, each: Followed) -> str:
     """What became of a sighting, for people."""
-    taken = each.taken
+    noted = each.noted
     if each.operation is not None:
         return f"{sentence(row(driver, each.operation))}\n  because {each.operation.reason}"
-    if taken.dropped:
-        return f"{taken.instance}: the sighting is {taken.dropped}; it was dropped"
+    if noted.dropped:
+        return f"{noted.instance}: the sighting is {noted.dropped}; it was dropped"
     if each.busy:
-        return f"{taken.instance}: wanted at {taken.wished.wish.gateway if taken.wished else '-'}, but {each.busy}"
-    where = f"it stays at {taken.home}" if taken.home else "it is not built"
-    return f"{taken.instance}: {where}" + (f": {taken.note}" if taken.note else "")
+        return f"{noted.instance}: wanted at {noted.wished.wish.gateway if noted.wished else '-'}, but {each.busy}"
+    where = f"it stays at {noted.home}" if noted.home else "it is not built"
+    return f"{noted.instance}: {where}" + (f": {noted.note}" if noted.note else "")
 
 
 def data(driver: Driver, each: Followed) -> dict[str, Any]:
-    taken = each.taken
-    wish = taken.wished.wish if taken.wished else None
+    noted = each.noted
+    wish = noted.wished.wish if noted.wished else None
     return {
-        "application": taken.application,
-        "cloudlet": taken.cloudlet,
-        "instance": taken.instance,
-        "home": taken.home,
-        "dropped": taken.dropped or None,
-        "note": taken.note or None,
+        "application": noted.application,
+        "cloudlet": noted.cloudlet,
+        "instance": noted.instance,
+        "home": noted.home,
+        "dropped": noted.dropped or None,
+        "note": noted.note or None,
         "wanted_at": None if wish is None else wish.gateway,
         "because": None if wish is None else wish.reason,
         "busy": each.busy or None,

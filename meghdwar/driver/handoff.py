@@ -93,13 +93,14 @@ class Scene:
         """Removes what an earlier operation left at the target, once in a run; it may not write, so it is of no use."""
         target = self.at_target()
         if _CLEARED not in self._held:
+            target.hold(self.instance, self.claim, writer=False)  # an act that came late may have said otherwise
             target.remove(self.instance, self.claim)
             target.hold(self.instance, self.claim, writer=False)
             self._held.add(_CLEARED)
 
     @property
     def live(self) -> bool:
-        return self.operation.strategy == "live"
+        return self.operation.kind == "move" and self.operation.strategy == "live"
 
     @property
     def fenced(self) -> bool:
@@ -110,7 +111,8 @@ class Scene:
 def stage(scene: Scene) -> dict[str, Any]:
     target, instance, claim = scene.at_target(), scene.instance, scene.claim
     _refuse_to_overwrite(scene)
-    scene.clear()
+    if not scene.fenced:  # then what is there is the last copy
+        scene.clear()
     scene.note("image")
     target.define(instance, claim)
     sent = 0
@@ -139,13 +141,16 @@ def _rounds(scene: Scene, disk: Disk) -> int:
 
 def unstage(scene: Scene) -> None:
     """What we made is removed. A copy that may write is not ours: whoever woke it did not stage it."""
+    if scene.live:
+        _bring_back(scene)  # a migration that nobody heard of any more may have ended since
     if not scene.at_target().look(scene.instance).writer:
         scene.at_target().remove(scene.instance, scene.claim)
 
 
 def _refuse_to_overwrite(scene: Scene) -> None:
     target = scene.at_target()
-    if target.look(scene.instance).writer:
+    seen = target.look(scene.instance)
+    if seen.writer and (seen.power is not Power.ABSENT or seen.disks):
         why = "there is a copy of it that may write; nothing is overwritten: see what it is with mdw fsck"
         raise Refused(target.gateway, f"stage {scene.instance.name}", why)
 
@@ -200,19 +205,35 @@ def transfer(scene: Scene) -> dict[str, Any]:
 
 
 def untransfer(scene: Scene) -> None:
-    target = scene.at_target()
+    """A target that does not answer keeps nobody from going back: what it has of the state may not write."""
     if scene.live:
-        if target.look(scene.instance).power is not Power.ABSENT:
-            target.migrate(scene.instance, scene.at_source(), scene.claim)
-        target.hold(scene.instance, scene.claim, writer=False)
+        _bring_back(scene)
+        scene.at_target().hold(scene.instance, scene.claim, writer=False)
+
+
+def _bring_back(scene: Scene) -> None:
+    """A live move that was done is done the other way round; that it was done shows at the source, which has nothing
+    any more, while the target has something from the beginning."""
+    source, target = scene.at_source(), scene.at_target()
+    if source.look(scene.instance).power is not Power.ABSENT:
+        return
+    source.hold(scene.instance, scene.claim, writer=True)
+    target.hold(scene.instance, scene.claim, writer=True)
+    target.start(scene.instance, scene.claim)  # the gateway may have been rebooted since
+    target.migrate(scene.instance, source, scene.claim)
+    target.hold(scene.instance, scene.claim, writer=False)
 
 
 def _all_there(scene: Scene) -> None:
     target = scene.at_target()
+    seen = target.look(scene.instance)
     if scene.live:
+        disks = {disk.name for disk in scene.instance.disks}
+        if disks <= set(seen.attached) if disks else seen.power is Power.RUNNING:
+            return  # it was done when the source was lost
         why = "a live move has no copy of the state until it is done; the source is needed"
         raise HypervisorError(target.gateway, f"recover {scene.instance.name}", why)
-    missing = {disk.name for disk in target.travelling(scene.instance)} - set(target.look(scene.instance).disks)
+    missing = {disk.name for disk in target.travelling(scene.instance)} - set(seen.disks)
     missing |= {files.name for files in scene.instance.files if target.version(scene.instance, files) is None}
     if missing:
         why = f"no whole copy of {', '.join(sorted(missing))} has reached it; the source is needed"
@@ -244,10 +265,10 @@ def digest_of(contents: Mapping[str, bytes]) -> str:
 
 # attach
 def attach(scene: Scene) -> None:
-    if scene.live:
-        return
     target = scene.at_target()
     target.hold(scene.instance, scene.claim, writer=True)
+    if scene.live:
+        return
     for disk in scene.instance.disks:
         target.attach(scene.instance, disk, scene.claim)
 
@@ -256,17 +277,16 @@ def unattach(scene: Scene) -> None:
     if scene.live:
         return
     target = scene.at_target()
+    target.hold(scene.instance, scene.claim, writer=False)  # first, so that no start that comes late finds it may
     if target.look(scene.instance).power is not Power.ABSENT:
         target.stop(scene.instance, scene.claim)
         for disk in scene.instance.disks:
             target.detach(scene.instance, disk, scene.claim)
-    target.hold(scene.instance, scene.claim, writer=False)
 
 
 # wake
 def wake(scene: Scene) -> None:
-    if not scene.live:
-        scene.at_target().start(scene.instance, scene.claim)
+    scene.at_target().start(scene.instance, scene.claim)  # also after a live move: the gateway may have been rebooted
     await_ready(scene)
 
 
@@ -291,6 +311,7 @@ def await_ready(scene: Scene) -> None:
 def reroute(scene: Scene) -> dict[str, Any]:
     target = scene.at_target()
     endpoint = target.endpoint(scene.instance)
+    scene.claim.check()
     scene.router.point(scene.instance, target.gateway, scene.address, endpoint)
     return {"endpoint": endpoint}
 
@@ -298,6 +319,7 @@ def reroute(scene: Scene) -> dict[str, Any]:
 def settle(scene: Scene) -> None:
     """The journal first, which is ours, then the stack, which may have to be waited for."""
     scene.journal.place(scene.instance.name, scene.operation.target, scene.claim)
+    scene.claim.check()
     scene.stack.place(scene.instance, scene.operation.target)
 
 
@@ -321,6 +343,7 @@ def prepare(scene: Scene) -> None:
 
 
 def withdraw(scene: Scene) -> None:
+    scene.claim.check()
     scene.router.withdraw(scene.instance)
 
 

@@ -209,7 +209,10 @@ class Hypervisor(Protocol):
     # holding
     def hold(self, instance: Instance, claim: Claim, *, writer: bool | None = None) -> None:
         """From now on only this epoch acts on it here, and its copy here may write or not (None: as it was; a gateway
-        that has never heard of it: not). Raises Stale when a newer epoch was here. Remembered until `remove`."""
+        that has never heard of it: not). Raises Stale when a newer epoch was here. Remembered until `remove`.
+
+        When this returns, nothing that was asked here earlier for it is still under way, whoever asked and whether or
+        not they heard the answer: it is done, it has failed, or it will be refused."""
         ...
 
     # the instance

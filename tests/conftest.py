@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -10,6 +13,9 @@ from hypothesis import HealthCheck, settings
 from tests.contract.gateways import gateways, name, pair
 
 __all__ = ["gateways", "name", "pair"]
+
+if TYPE_CHECKING:
+    from tests.site import Site
 
 settings.register_profile(
     "long", max_examples=20_000, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -34,3 +40,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="KINDS",
         help="the hypervisors, besides local, that the contract and crash suites run on (default: those that are here)",
     )
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A whole site in a folder; nothing of it runs when the test is over."""
+    from tests.site import Site
+
+    made = Site(tmp_path)
+    yield made
+    made.close()

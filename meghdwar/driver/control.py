@@ -217,7 +217,8 @@ class Driver:
                     )
             elif gateway.endpoint is not None:
                 certificate = None if gateway.certificate is None else str(gateway.certificate)
-                new.append(Access(name, gateway.hypervisor, str(gateway.endpoint), certificate))
+                endpoint = _own_folder(gateway.name, str(gateway.endpoint))
+                new.append(Access(name, gateway.hypervisor, endpoint, certificate))
             else:
                 missing.append(f"mdw gateway add {name} --hypervisor {gateway.hypervisor} --endpoint ...")
         if missing:
@@ -484,6 +485,19 @@ class Driver:
 
     def _unended(self, instance: str) -> Operation | None:
         return next((o for o in self.journal.operations(instance=instance) if o.status not in ENDED), None)
+
+
+def _own_folder(gateway: str, endpoint: str) -> str:
+    """A `local` gateway whose place nobody named is a folder beside the database of this user."""
+    if endpoint != f"local:{gateway}":
+        return endpoint
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    folder = Path(state) / "meghdwar" / "gateways" / gateway
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DriverError(f"cannot make the folder of {gateway}: {error.filename}: {error.strerror}") from None
+    return str(folder)
 
 
 def _last_begun(entries: Sequence[Entry]) -> str:

@@ -129,7 +129,8 @@ def _ripen(
     load: Mapping[str, int],
 ) -> tuple[Track, Wish | None]:
     """The first of the better gateways that has been it for long enough and has room."""
-    since = {name: min(track.since.get(name, at), at) for name, _ in better.gateways}
+    # for an instance that is nowhere, nothing counts as better than where it will be
+    since = {name: min(track.since.get(name, at), at) for name, _ in better.gateways} if home is not None else {}
     notes = [better.note] if better.note else []
     capacity = {gateway.name: gateway.capacity for gateway in gateways}
     quiet = at < _quiet_until(track, mobility)

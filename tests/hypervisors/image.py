@@ -1,8 +1,7 @@
 """The image of the counter for LXD: busybox and one script, in a tarball that is the same bytes every time.
 
-The counter keeps its state in /data/log, a line `N CRC` for each value, where CRC is the CRC-32 (as zlib has it) of the
-text N in 8 hex digits. `GET /next` appends the next line, has it on the disk and only then answers N; `GET /n` answers
-the last N. While nothing is mounted at /data both answer 503.
+The counter (tests/contract/pairs.py says what it does) keeps its log in /data, or in the folder that the environment
+variable STATE names, with zlib's CRC-32 in 8 hex digits. It waits while nothing is mounted at /data.
 """
 
 from __future__ import annotations
@@ -33,41 +32,70 @@ RC_S = """\
 mount -t proc proc /proc 2>/dev/null
 ip link set lo up
 rm -f /run/counter.lock
-mkdir -p /data
+mkdir -p /data "${STATE:-/data}"
 """
 
-# A lock whose owner is gone is taken over: a request may be killed between any two of its lines.
+# A lock whose owner is gone is taken over: a request may be killed between any two of its lines. What is asked all the
+# time, /n, uses what the shell has built in. Nothing is written for those who hung up: while a container is
+# paused its kernel takes connections for it, and when it goes on they have gone away long ago.
 COUNTER = """\
 #!/bin/sh
+state=${STATE:-/data}
+log=$state/log
 read -r method path version
 while read -r line && [ ${#line} -gt 1 ]; do :; done
 answer() {
     printf 'HTTP/1.0 %s\\r\\nContent-Type: text/plain\\r\\nConnection: close\\r\\n\\r\\n%s\\n' "$1" "$2"
     exit 0
 }
-last() { tail -n 1 /data/log 2>/dev/null | cut -d ' ' -f 1; }
-grep -q ' /data ' /proc/mounts || answer '503 Service Unavailable' 'the state is not there'
+unable() { answer '503 Service Unavailable' "$1"; }
+there() {
+    [ "$state" = /data ] || return 0
+    while read -r device where rest; do
+        [ "$where" = /data ] && return 0
+    done </proc/mounts
+    return 1
+}
+last() {
+    n=0
+    [ -s "$log" ] || return 0
+    set -- $(tail -n 1 "$log")
+    n=$1
+}
+there || unable 'the state is not there'
 case $path in
 /n)
-    n=$(last)
-    answer '200 OK' "${n:-0}"
+    last
+    answer '200 OK' "$n"
     ;;
 /next)
+    read -r -t 0 && exit 0 # more to read after the request: they hung up
     until ln -s $$ /run/counter.lock 2>/dev/null; do
         kill -0 "$(readlink /run/counter.lock)" 2>/dev/null || rm -f /run/counter.lock
         usleep 1000
     done
-    n=$(last)
-    n=$((${n:-0} + 1))
-    if echo "$n $(printf %s $n | crc32)" >>/data/log && sync /data/log; then
+    last
+    n=$((n + 1))
+    if echo "$n $(printf %s $n | crc32)" >>"$log" && sync "$log"; then
         rm -f /run/counter.lock
         answer '200 OK' $n
     fi
     rm -f /run/counter.lock
-    answer '503 Service Unavailable' 'the state cannot be written'
+    unable 'the state cannot be written'
+    ;;
+/mark)
+    answer '200 OK' "$(cat "$state/mark")"
+    ;;
+/mark\\?*)
+    printf %s "${path#*\\?}" | dd of="$state/mark" conv=notrunc,fsync 2>/dev/null || unable 'it cannot be written'
+    answer '200 OK' marked
+    ;;
+/fill\\?*)
+    head -c "${path#*\\?}" /dev/urandom >"$state/fill" && sync "$state/fill" || unable 'it cannot be written'
+    answer '200 OK' filled
     ;;
 esac
-answer '404 Not Found' 'there are /n and /next'
+answer '404 Not Found' 'there are /n, /next, /mark and /fill'
 """
 
 FOLDERS = ("bin", "data", "dev", "etc", "etc/init.d", "mnt", "proc", "root", "run", "sbin", "srv", "sys", "tmp", "usr")

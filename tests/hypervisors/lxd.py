@@ -15,11 +15,15 @@ import ssl
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from meghdwar.driver.hypervisor import Access
 from tests.hypervisors import image, network, processes
 from tests.hypervisors.network import GATEWAYS, Network
 from tests.hypervisors.processes import run
+
+if TYPE_CHECKING:
+    from tests.hypervisors.lxd_pair import LxdPair
 
 PORT = 8443
 POOL_SIZE = "12GiB"  # sparse
@@ -182,6 +186,32 @@ def lxc(state: Path, gateway: str, *argv: str, check: bool = True) -> str:
     """What `lxc ARGV` prints at a gateway, past the driver."""
     command = ["env", "LXD_DIR=/var/lib/lxd", f"HOME={folder(state, gateway)}", "lxc", *argv]
     return run([*inside(state, gateway), *command], check=check)
+
+
+def pools(state: Path, gateway: str) -> Path:
+    """The storage pools of a gateway as they are mounted there: what is on its disks, past LXD."""
+    return Path(f"/proc/{processes.alive(folder(state, gateway) / 'holder.pid')}/root/var/lib/lxd/storage-pools")
+
+
+def sweep(state: Path, gateway: str) -> None:
+    """No instance, volume or profile is left there, whoever made it."""
+    names = [each["name"] for each in json.loads(lxc(state, gateway, "list", "--format", "json"))]
+    if names:
+        lxc(state, gateway, "delete", "--force", *names)
+    for pool in ("default", "plain"):
+        for volume in json.loads(lxc(state, gateway, "storage", "volume", "list", pool, "--format", "json")):
+            if volume["type"] == "custom" and "/" not in volume["name"]:
+                lxc(state, gateway, "storage", "volume", "delete", pool, volume["name"])
+    for profile in json.loads(lxc(state, gateway, "profile", "list", "--format", "json")):
+        if profile["name"] != "default":
+            lxc(state, gateway, "profile", "delete", profile["name"])
+
+
+def pair(folder: Path) -> LxdPair:
+    """Two gateways for tests/contract and tests/crash."""
+    from tests.hypervisors import lxd_pair
+
+    return lxd_pair.pair(folder)
 
 
 # making them

@@ -37,6 +37,7 @@ def _serve(client: socket.socket) -> None:
                 return
             with there:
                 there.settimeout(30)
+                there.sendall(request.partition(b"\r\n\r\n")[2])
                 client.sendall(b"HTTP/1.0 200 Connection established\r\n\r\n")
                 back = threading.Thread(target=_pass, args=(there, client), daemon=True)
                 back.start()

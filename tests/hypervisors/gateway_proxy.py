@@ -6,6 +6,7 @@ from __future__ import annotations
 import socket
 import sys
 import threading
+import time
 
 
 def main(address: str, port: int) -> None:
@@ -31,7 +32,7 @@ def _serve(client: socket.socket) -> None:
                 client.sendall(b"HTTP/1.0 405 Method Not Allowed\r\n\r\n")
                 return
             try:
-                there = socket.create_connection((host, int(port)), timeout=2)
+                there = _connected(host, int(port))
             except OSError:
                 client.sendall(b"HTTP/1.0 502 Bad Gateway\r\n\r\n")
                 return
@@ -45,6 +46,19 @@ def _serve(client: socket.socket) -> None:
                 back.join(30)
         except (OSError, ValueError):
             return
+
+
+def _connected(host: str, port: int, within_s: float = 1.0) -> socket.socket:
+    """Asks again and again: a guest that was not there for the first packet would be asked for a second time only a
+    second later."""
+    end = time.monotonic() + within_s
+    while True:
+        try:
+            return socket.create_connection((host, port), timeout=0.15)
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)
 
 
 def _pass(source: socket.socket, target: socket.socket) -> None:

@@ -144,9 +144,7 @@ def _moves(access: Access) -> Iterator[Finding]:
         advice = "say with the option migrate_data (tcp://ADDRESS) where the other gateways reach it"
         yield Finding("moves", WARNING, "guests come by whatever its host name leads to", advice)
     if "migrate_uri" not in access.options and "+unix" in access.endpoint:
-        advice = (
-            "say with the option migrate_uri how the other gateways reach its libvirt; on one machine it is good"
-        )
+        advice = "say with the option migrate_uri how the other gateways reach its libvirt; on one machine it is good"
         yield Finding("moves", WARNING, f"the other gateways are told {access.endpoint}", advice)
 
 

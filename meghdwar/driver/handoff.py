@@ -311,7 +311,7 @@ def await_ready(scene: Scene) -> None:
 def reroute(scene: Scene) -> dict[str, Any]:
     target = scene.at_target()
     endpoint = target.endpoint(scene.instance)
-    scene.claim.check()
+    scene.claim.check()  # a router knows no epochs
     scene.router.point(scene.instance, target.gateway, scene.address, endpoint)
     return {"endpoint": endpoint}
 

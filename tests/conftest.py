@@ -21,6 +21,10 @@ settings.register_profile(
     "long", max_examples=20_000, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
+# how long one example takes says nothing on a machine that has other things to do
+settings.register_profile("usual", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("usual")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(

@@ -13,7 +13,7 @@ import secrets
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +32,7 @@ from meghdwar.driver.hypervisor import Access, Claim, Hypervisor, HypervisorErro
 from meghdwar.driver.instance import Instance
 from meghdwar.driver.inventory import ApplicationRecord, GatewayRecord, InstanceRecord, Taken
 from meghdwar.driver.lease import Lease
+from meghdwar.driver.logs import about, now_about
 from meghdwar.driver.mobility import Sighting
 from meghdwar.driver.operation import (
     COMPLETED,
@@ -55,11 +56,14 @@ STRATEGY = "precopy"  # of a cloudlet without a mobility policy
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened in an operation: a step began or ended (`entry`), or a step says how far it is."""
+    """Something that happened in an operation: a step began or ended (`entry`), a step says how far it is, or a step is
+    tried again after an `error`. A listener that raises stops the work there, as a crash would, and the claim is given
+    back."""
 
     operation: Operation
     entry: Entry | None = None
     message: str = ""
+    error: HypervisorError | None = None
 
 
 Listener = Callable[[Event], None]
@@ -357,9 +361,12 @@ class Driver:
         """The second half, which takes as long as a move. What somebody else is working on is left to them."""
         return follow.act(self, noted)
 
-    def ripe(self, now: float, *, application: str | None = None) -> list[Noted]:
-        """What is wished for by now without a further sighting, by the clock of the sightings."""
-        return follow.ripe(self, now, application=application)
+    def ripe(
+        self, now: float, *, application: str | None = None, subscribers: Collection[str] | None = None
+    ) -> list[Noted]:
+        """What is wished for by now without a further sighting, by the clock of the sightings; of all subscribers, or
+        of these."""
+        return follow.ripe(self, now, application=application, subscribers=subscribers)
 
     def resume(self, operation_id: str, *, fenced: Fenced | None = None) -> Operation:
         """Goes on with an operation that is not ended. With `fenced` its source counts as dead."""
@@ -386,6 +393,10 @@ class Driver:
             step = _last_begun(entries) or steps[0].name
             self.journal.write(operation_id, [Entry(step, FAILED, {"error": f"rolled back by {by}: {because}"})], claim)
         return self._work(operation, claim)
+
+    def abandoned(self) -> list[Operation]:
+        """Everything that is not ended and that nobody works on, oldest first."""
+        return self.journal.abandoned()
 
     def resume_abandoned(self) -> list[Operation]:
         """Goes on with everything that nobody works on: their drivers died, or they were left waiting."""
@@ -414,8 +425,9 @@ class Driver:
 
     def _work(self, operation: Operation, claim: Lease) -> Operation:
         """Works it to its end, or until it cannot go on. Whoever interrupts us finds it free to be taken up."""
-        self.listener(Event(operation, message="begins"))
-        with self._given_back(claim), self.journal.keep(claim):
+        told = about(operation=operation.id, instance=operation.instance, epoch=claim.epoch)
+        with told, self._given_back(claim), self.journal.keep(claim):
+            self.listener(Event(operation, message="begins"))
             try:
                 scene = self._scene(operation, claim)
             except HypervisorError as error:  # a gateway cannot be spoken to from here, whatever it is
@@ -428,9 +440,10 @@ class Driver:
 
     def _run(self, operation: Operation, scene: Scene, claim: Lease) -> None:
         def tell(entry: Entry) -> None:
+            now_about(step=entry.step)
             self.listener(Event(operation, entry))
 
-        run(operation.id, STEPS[operation.kind], scene, self.journal, claim, self._again(claim), tell)
+        run(operation.id, STEPS[operation.kind], scene, self.journal, claim, self._again(operation, claim), tell)
 
     @contextmanager
     def _given_back(self, claim: Lease) -> Iterator[None]:
@@ -468,7 +481,7 @@ class Driver:
     def _stack(self, application: ApplicationRecord) -> Stack:
         return NoStack()
 
-    def _again(self, claim: Claim) -> Callable[[Act[Scene], HypervisorError, int], bool]:
+    def _again(self, operation: Operation, claim: Claim) -> Callable[[Act[Scene], HypervisorError, int], bool]:
         """Patience with a gateway: a step is tried again for a while, more and more rarely."""
         since: dict[tuple[str, str], float] = {}
 
@@ -478,6 +491,7 @@ class Driver:
             wait_s = min(0.05 * 2**tries, 2.0) * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
             if time.monotonic() + wait_s > first + self.patience_s:
                 return False
+            self.listener(Event(operation, message=f"{act.step.name} again: {error}", error=error))
             time.sleep(wait_s)
             return True
 

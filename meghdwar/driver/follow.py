@@ -6,12 +6,12 @@ elsewhere: the claim on the instance decides whether it may.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from meghdwar.driver.inventory import InstanceRecord, SubscriberRecord, Unknown
-from meghdwar.driver.mobility import CROWD, Sighting, Track, Wish, due, gather, take
+from meghdwar.driver.mobility import CROWD, Sighting, Track, Wish, due, gather, ripe_at, take
 from meghdwar.driver.operation import Busy, DriverError, Operation
 from meghdwar.driver.plan import Wanted
 from meghdwar.driver.track import dropped, dump, load, observe
@@ -39,7 +39,8 @@ class Wished:
 @dataclass(frozen=True, slots=True)
 class Noted:
     """What became of a sighting for one cloudlet. `dropped` says why it was not taken in: duplicate, late, future or
-    unreadable; `note` says why nothing is wished for."""
+    unreadable; `note` says why nothing is wished for. `ripe_at` is when `ripe` is worth asking for `subscriber`, by the
+    clock of the sightings (None: not before the next one); CROWD stands for all who share the instance."""
 
     application: str
     cloudlet: str
@@ -48,6 +49,8 @@ class Noted:
     dropped: str = ""
     note: str = ""
     wished: Wished | None = None
+    subscriber: str = CROWD
+    ripe_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,8 @@ def _one(
         return noted
     track, wish = take(sighting, before, home, gateways, rule, _load(driver, gateways), now)
     tracks[cloudlet] = track
-    return replace(noted, note=track.note, wished=_wished(noted, subscriber, wish))
+    wished, later = _wished(noted, subscriber, wish), ripe_at(track, rule)
+    return replace(noted, note=track.note, wished=wished, subscriber=sighting.subscriber, ripe_at=later)
 
 
 def _wished(noted: Noted, subscriber: str | None, wish: Wish | None) -> Wished | None:
@@ -127,7 +131,7 @@ def _with_crowd(driver: Driver, asked: Wanted, noted: Noted, at: float) -> Noted
         # two drivers in the same moment: the times differ, so that one of them looks again
         after = replace(crowd, seen_at=_later(crowd.seen_at, at), state=dump(tracks))
         if driver.inventory.put_subscriber(after, expected_seen_at=crowd.seen_at):
-            return replace(noted, note=track.note, wished=_wished(noted, None, wish))
+            return replace(noted, note=track.note, wished=_wished(noted, None, wish), ripe_at=ripe_at(track, rule))
     raise Busy(f"cannot say where {noted.instance} is wanted: others take sightings in all the time; try again")
 
 
@@ -144,21 +148,32 @@ def _tracks(driver: Driver, application: str, cloudlet: str) -> Iterator[Track]:
                 yield track
 
 
-def ripe(driver: Driver, now: float, *, application: str | None = None) -> list[Noted]:
-    """What has become ripe without a further sighting, by the clock of the sightings."""
+def ripe(
+    driver: Driver, now: float, *, application: str | None = None, subscribers: Collection[str] | None = None
+) -> list[Noted]:
+    """What has become ripe without a further sighting, by the clock of the sightings; of these subscribers, or of all.
+    Where nothing has, but something may later, `ripe_at` says when."""
     names = [application] if application is not None else [record.name for record in driver.inventory.applications()]
-    return [noted for name in names for noted in _ripe(driver, driver.wanted(name), now)]
+    return [noted for name in names for noted in _ripe(driver, driver.wanted(name), now, subscribers)]
 
 
-def _ripe(driver: Driver, asked: Wanted, now: float) -> Iterator[Noted]:
-    for record in driver.inventory.subscribers(asked.application):
+def _ripe(driver: Driver, asked: Wanted, now: float, subscribers: Collection[str] | None) -> Iterator[Noted]:
+    records = (
+        driver.inventory.subscribers(asked.application)
+        if subscribers is None
+        else [_subscriber(driver, asked.application, name) for name in subscribers]
+    )
+    for record in records:
         tracks, wishes = load(record.state), []
         for cloudlet, track in list(tracks.items()):
             own = asked.cloudlets[cloudlet].instances == "per_subscriber" if cloudlet in asked.mobility else None
             if own is None or own == (record.name == CROWD) or not track.since:
                 continue
             noted = _due(driver, asked, cloudlet, record.name, tracks, now)
-            wishes += [noted] if noted.wished else []
+            if noted.wished:
+                wishes.append(noted)
+            elif noted.ripe_at is not None:
+                yield noted
         if wishes:
             # seen_at stays: no sighting came; a driver that was quicker has changed it, and acts itself
             after = replace(record, seen_at=_later(record.seen_at, 0.0), state=dump(tracks))
@@ -177,8 +192,8 @@ def _due(driver: Driver, asked: Wanted, cloudlet: str, name: str, tracks: dict[s
     else:
         track, wish = due(tracks[cloudlet], now, home, gateways, rule, _load(driver, gateways))
     tracks[cloudlet] = track
-    noted = Noted(asked.application, cloudlet, instance, home, note=track.note)
-    return replace(noted, wished=_wished(noted, subscriber, wish))
+    noted = Noted(asked.application, cloudlet, instance, home, note=track.note, subscriber=name)
+    return replace(noted, wished=_wished(noted, subscriber, wish), ripe_at=ripe_at(track, rule))
 
 
 # acting

@@ -78,9 +78,10 @@ make_venv() {
     printf '%s\n' "$wanted" >"$stamp"
 }
 
-# hypervisor_packages PYTHON: what the real hypervisors of tests/hypervisors need, installed where we may.
+# hypervisor_packages PYTHON KIND ...: what the real hypervisors of tests/hypervisors need, installed where we may.
 hypervisor_packages() {
-    local packages
-    mapfile -t packages < <("$1" -m tests.hypervisors packages)
+    local python=$1 packages
+    shift
+    mapfile -t packages < <("$python" -m tests.hypervisors packages "$@")
     [ ${#packages[@]} -eq 0 ] || debian_install "${packages[@]}"
 }

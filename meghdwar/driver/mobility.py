@@ -144,7 +144,9 @@ def _ripen(
         elif home is not None and at < since[name] + mobility.hysteresis_s:
             notes.append(f"{name} is better ({why}), but not yet for {mobility.hysteresis_s:g} s")
         else:
-            reason = "; ".join([*notes, why if home is None or at <= since[name] else f"{why}, for {_span(at - since[name])}"])
+            reason = "; ".join(
+                [*notes, why if home is None or at <= since[name] else f"{why}, for {_span(at - since[name])}"]
+            )
             return replace(track, since=since, wished_at=at, note=""), Wish(name, reason, at)
     return replace(track, since=since, note="; ".join(notes)), None
 

@@ -384,10 +384,10 @@ def test_hysteresis_holds_a_move_back_until_it_is_ripe(site: Site) -> None:
     driver.sight(seen("anna", 100.0, "cell-1"))
     [noted] = driver.take_in(seen("anna", 200.0, "cell-3"))
     assert (noted.wished, "not yet" in noted.note) == (None, True)
-    assert driver.ripe(229.0) == []
+    assert [(noted.wished, noted.ripe_at) for noted in driver.ripe(229.0)] == [(None, 230.0)]
     [ripe] = driver.ripe(231.0)
     assert ripe.wished is not None
-    assert driver.ripe(231.5) == []  # it was handed out
+    assert [noted.wished for noted in driver.ripe(231.5)] == [None]  # it was handed out
     followed = driver.act(ripe)
     assert followed.operation is not None
     assert (followed.operation.status, followed.operation.target) == (COMPLETED, "edge_b")
@@ -398,8 +398,8 @@ def test_a_crowd_becomes_ripe_without_a_further_sighting(site: Site) -> None:
     driver.sight(seen("anna", 100.0, "cell-1"))
     driver.sight(seen("anna", 200.0, "cell-3"))
     assert home(driver) == "edge_a"
-    assert driver.ripe(210.0) == []
-    assert [noted.instance for noted in driver.ripe(231.0)] == ["arena"]
+    assert [noted.wished for noted in driver.ripe(210.0)] == [None]
+    assert [noted.wished.instance for noted in driver.ripe(231.0) if noted.wished] == ["arena"]
 
 
 def test_what_another_driver_works_on_is_left_to_it(site: Site) -> None:

@@ -54,7 +54,7 @@ def main() -> int:
         return _cannot(f"not installed: apt-get install {' '.join(module.missing())}")
     module.up(STATE)
     lab = network.find(STATE)
-    assert lab is not None  # noqa: S101 - `up` made it
+    assert lab is not None  # `up` made it
     one, two = module.accesses(STATE)
     address = lab.cloudlet(80)
     said = {"kind": kind, "a": one.endpoint, "b": two.endpoint, "address": address, "image": module.IMAGE}

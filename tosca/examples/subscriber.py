@@ -10,6 +10,7 @@ where it is sent. An answer is an acknowledgement: the number must never come ag
 
 import argparse
 import http.client
+import itertools
 import json
 import signal
 import sys
@@ -22,7 +23,7 @@ class Notes:
     """One JSON line for each question: when it was asked and when it was over, by the same clock, and the answer."""
 
     def __init__(self, path):
-        self.file = open(path, "a", buffering=1, encoding="utf-8")
+        self.file = open(path, "a", buffering=1, encoding="utf-8")  # noqa: SIM115 - until we are ended
 
     def write(self, asked, answered, where, number):
         line = {"asked": asked, "answered": answered, "where": where, "number": number}
@@ -74,7 +75,7 @@ def report(options):
     if len(told) < 2:
         print("the subscriber saw nothing")
         return 1
-    pairs = list(zip(told, told[1:], strict=False))
+    pairs = list(itertools.pairwise(told))
     before, after = max(pairs, key=lambda pair: pair[1]["answered"] - pair[0]["answered"])
     gap_ms = (after["answered"] - before["answered"]) * 1000
     numbers = [line["number"] for line in told]

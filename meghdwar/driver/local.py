@@ -384,7 +384,7 @@ class Local:
         room = files.size_max_bytes
         with explained(self.gateway, asked):
             for path in files.paths:
-                with suppress(FileNotFoundError), open(self._below(place, path, asked), "rb") as file:
+                with suppress(FileNotFoundError), open(self._below(place, path, asked, follow=True), "rb") as file:
                     contents[path] = file.read() if room is None else file.read(room + 1)
                 self._fits(files, contents, asked)
         return contents
@@ -433,13 +433,14 @@ class Local:
         raise Refused(self.gateway, asked, "a process cannot: use warm, precopy, cold or files")
 
     # what it is given
-    def _below(self, place: Place, path: str, asked: str) -> Path:
-        """A path of the instance's own world; Refused when it leads out of it."""
+    def _below(self, place: Place, path: str, asked: str, *, follow: bool = False) -> Path:
+        """A path of the instance's own world; Refused when it leads out of it. `follow`: where a link at it leads."""
         below = Path(os.path.normpath(f"{place.root}/{path}"))
+        found = below.resolve() if follow else below.parent.resolve() / below.name
         worlds = (place.root.resolve(), place.disks.resolve())
-        for each in (below, below.parent.resolve() / below.name):
-            if not any(each.parent.is_relative_to(world) for world in (place.root, *worlds)):
-                raise Refused(self.gateway, asked, f"{path} leads out of its root {place.root}")
+        inside = any(found.parent.is_relative_to(world) for world in worlds)
+        if not inside or not below.parent.is_relative_to(place.root):
+            raise Refused(self.gateway, asked, f"{path} leads out of its root {place.root}")
         return below
 
     def _command(self, instance: Instance, record: Record) -> list[str]:

@@ -31,6 +31,7 @@ from typing import Any
 from meghdwar.driver.hypervisor import Claim, Full, HypervisorError, Stale, Unreachable, Version
 
 MARKER = "meghdwar-gateway"
+NOTHING = (f".{MARKER}.new-", "lost+found")  # what does not make a folder somebody's
 FORMAT = 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 STANDING_S = 1.0  # how long a driver that was stopped in the middle of an act is waited for by its successor
@@ -171,7 +172,7 @@ class Folder:
                 raise HypervisorError(self.gateway, asked, f"{self.path} is not a folder: give it another endpoint")
             if (self.path / MARKER).is_file():
                 return True
-            if any(self.path.iterdir()):
+            if any(each for each in os.listdir(self.path) if not each.startswith(NOTHING)):
                 why = f"{self.path} holds something that is not Meghdwar's: give it an empty folder"
                 raise HypervisorError(self.gateway, asked, why)
             return False

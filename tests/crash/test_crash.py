@@ -6,6 +6,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ def make(pair: Pair, name: str, tmp_path: Path) -> Iterator[Make]:
         if strategy not in pair.source.capabilities.strategies:
             pytest.skip(f"{pair.source.capabilities.kind} does not move {strategy}, and says so")
         instance = pair.files_instance(name) if strategy == "files" else pair.instance(name)
+        instance = replace(instance, files=tuple(replace(each, size_max_bytes=2**20) for each in instance.files))
         made.append(Edge(pair, instance, tmp_path))
         return made[-1]
 

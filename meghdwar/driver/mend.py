@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -146,6 +147,12 @@ def _start(driver: Driver, record: InstanceRecord, gateway: str, claim: Claim) -
     for disk in instance.disks:
         hypervisor.attach(instance, disk, claim)
     hypervisor.start(instance, claim)
+    end = time.monotonic() + instance.ready.within_s
+    while not hypervisor.probe(instance):
+        if time.monotonic() > end:
+            why = f"it was not ready within {instance.ready.within_s:g} s; see why with its own log"
+            raise HypervisorError(gateway, f"start {instance.name}", why)
+        time.sleep(0.05)
     return f"started at {gateway}"
 
 

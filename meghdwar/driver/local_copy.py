@@ -170,7 +170,7 @@ def _file(copying: Copying, name: str) -> bool:
         _vanished(copying, name)
         return False
     try:
-        new = _make_way(copying, target, os.fstat(incoming).st_nlink)
+        new = _make_way(copying, target)
         outgoing = os.open(target, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             copying.taken.add(_inode(os.fstat(outgoing)))
@@ -182,13 +182,13 @@ def _file(copying: Copying, name: str) -> bool:
     return new
 
 
-def _make_way(copying: Copying, target: Path, names: int) -> bool:
-    """Whether the file has to be made: nothing is there, or something that may not be written through."""
+def _make_way(copying: Copying, target: Path) -> bool:
+    """Whether the file has to be made: nothing is there, or another kind, or another name of a file that is done."""
     try:
         there = target.lstat()
     except FileNotFoundError:
         return True
-    if stat.S_ISREG(there.st_mode) and _inode(there) not in copying.taken and (there.st_nlink == 1 or names > 1):
+    if stat.S_ISREG(there.st_mode) and _inode(there) not in copying.taken:
         if not os.access(target, os.R_OK | os.W_OK):
             target.chmod(0o600)
         return False

@@ -152,6 +152,10 @@ CHANGES: dict[str, Callable[[Path], object]] = {
         (at / "twin").unlink(), (at / "plain").unlink(), (at / "plain").write_text("fresh!"),
         os.link(at / "plain", at / "twin"), os.link(at / "closed-twin", at / "zwilling"),
     ),
+    "twins of two others": lambda at: (
+        (at / "twin").unlink(), (at / "twin").write_text("other"),
+        os.link(at / "twin", at / "zweiter"), os.link(at / "closed-twin", at / "zwilling"),
+    ),
     "moved": lambda at: (at / "plain").rename(at / "elsewhere"),
     "replaced": lambda at: ((at / "new").write_text("PLAIN"), (at / "new").rename(at / "plain")),
 }  # fmt: skip

@@ -68,6 +68,7 @@ def run(options: Namespace) -> int:
     except ImportError as error:
         say(f"cannot start: {error.name or error} is not installed; pip install 'meghdwar[driver]'")
         return CANNOT
+    _log(options)
     signal.signal(signal.SIGTERM, _interrupt)
     progress = Progress(options)
     opened = database.open(options.database)
@@ -75,7 +76,11 @@ def run(options: Namespace) -> int:
     try:
         module, function = COMMANDS[options.run]
         command: Any = getattr(import_module(f"meghdwar.cli.commands.{module}"), function)
-        return int(command(options, driver))
+        status = int(command(options, driver))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        raise
     except KeyboardInterrupt:
         progress.close()
         return interrupted(progress, driver)
@@ -85,6 +90,14 @@ def run(options: Namespace) -> int:
     finally:
         driver.close()
         opened.close()
+
+
+def _log(options: Namespace) -> None:
+    """Logs only when that is asked for: people read the progress."""
+    if options.log is not None:
+        from meghdwar.driver import logs
+
+        logs.set_up(options.log_level, options.log)
 
 
 def _interrupt(*_: object) -> None:

@@ -57,6 +57,10 @@ def _common(parser: ArgumentParser, *, top: bool = False) -> None:
     group.add_argument("--database", metavar="URL", default=default(""), help=f"the driver's memory: a file, {memory}")
     group.add_argument("-f", "--format", choices=("table", "json", "yaml"), default=default("table"),
                        help="how what is found is printed (table)")  # fmt: skip
+    group.add_argument("--log", choices=("text", "json"), default=default(None),
+                       help="also log to the standard error, each line with its operation")  # fmt: skip
+    group.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default=default("info"),
+                       help="from which level on (info)")  # fmt: skip
     group.add_argument("-q", "--quiet", action="store_true", default=default(False), help="show no progress")
     group.add_argument("--colour", "--color", choices=("auto", "always", "never"), default=default("auto"),
                        help="auto: on a terminal, unless NO_COLOR is set")  # fmt: skip

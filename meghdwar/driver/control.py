@@ -7,6 +7,7 @@ several threads, and several drivers may share one database.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import random
 import secrets
@@ -49,6 +50,7 @@ from meghdwar.driver.plan import Wanted, wanted
 from meghdwar.driver.preview import Preview, preview
 from meghdwar.driver.saga import Act, can_turn, run, turned
 
+LOG = logging.getLogger(__name__)
 PATIENCE_S = 15.0  # for one step at a gateway that may answer again
 PAST_MAX = 200  # moves that a preview looks back at
 STRATEGY = "precopy"  # of a cloudlet without a mobility policy
@@ -434,13 +436,15 @@ class Driver:
                 self.journal.wait(operation.id, str(error), claim)
             else:
                 self._run(operation, scene, claim)
-        ended = self.journal.operation(operation.id)
+            ended = self.journal.operation(operation.id)
+            LOG.info("%s %s%s", ended.kind, ended.status, f": {ended.error}" if ended.error else "")
         self.listener(Event(ended))
         return ended
 
     def _run(self, operation: Operation, scene: Scene, claim: Lease) -> None:
         def tell(entry: Entry) -> None:
             now_about(step=entry.step)
+            LOG.log(logging.WARNING if entry.phase == FAILED else logging.INFO, "%s%s", entry.phase, _why(entry))
             self.listener(Event(operation, entry))
 
         run(operation.id, STEPS[operation.kind], scene, self.journal, claim, self._again(operation, claim), tell)
@@ -491,6 +495,7 @@ class Driver:
             wait_s = min(0.05 * 2**tries, 2.0) * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
             if time.monotonic() + wait_s > first + self.patience_s:
                 return False
+            LOG.warning("tried again: %s", error)
             self.listener(Event(operation, message=f"{act.step.name} again: {error}", error=error))
             time.sleep(wait_s)
             return True
@@ -512,6 +517,10 @@ def _own_folder(gateway: str, endpoint: str) -> str:
     except OSError as error:
         raise DriverError(f"cannot make the folder of {gateway}: {error.filename}: {error.strerror}") from None
     return str(folder)
+
+
+def _why(entry: Entry) -> str:
+    return f": {entry.detail['error']}" if entry.detail.get("error") else ""
 
 
 def _last_begun(entries: Sequence[Entry]) -> str:

@@ -21,7 +21,7 @@ class Progress:
 
     def __init__(self, options: Namespace) -> None:
         self.current: dict[str, Operation] = {}
-        self._quiet = bool(getattr(options, "quiet", False))
+        self._quiet = bool(options.quiet or options.log)  # a log says the same
         self._since: dict[tuple[str, str], float] = {}
         self._lock = Lock()
         self._status: Any = None

@@ -59,9 +59,9 @@ class LxdPair:
         files = (Files(f"{name}-files", ("/state/log",), 4096),)
         return self.instance(name, disks=(), files=files, environment={"STATE": "/state"})
 
-    def ask(self, hypervisor: Hypervisor, instance: Instance, path: str) -> str | None:
+    def ask(self, hypervisor: Hypervisor, instance: Instance, path: str, *, timeout_s: float = 1.0) -> str | None:
         assert instance.address is not None
-        return ask(self.lab.namespace(hypervisor.gateway), instance.address, path)
+        return ask(self.lab.namespace(hypervisor.gateway), instance.address, path, timeout_s)
 
     def log(self, hypervisor: Hypervisor, instance: Instance) -> list[str]:
         try:
@@ -121,7 +121,7 @@ def pair(folder: Path) -> LxdPair:
     return LxdPair(folder)
 
 
-def ask(namespace: str, address: str, path: str, timeout_s: float = 2.0) -> str | None:
+def ask(namespace: str, address: str, path: str, timeout_s: float) -> str | None:
     """What the counter answers to who asks from a network namespace; None for 503 and for no answer."""
     try:
         with _connect(namespace, address, timeout_s) as connection:

@@ -33,7 +33,7 @@ from meghdwar.driver.hypervisor import (
     Version,
 )
 from meghdwar.driver.instance import Disk, Files, Instance
-from meghdwar.driver.lxd_api import Api, Changed, Data
+from meghdwar.driver.lxd_api import Api, Changed, Data, Missing
 from meghdwar.driver.lxd_record import KEY, Record
 from meghdwar.driver.lxd_volumes import Volumes
 
@@ -117,23 +117,21 @@ class Lxd:
         if there["status"] != "Running":
             return Power.STOPPED
         asking = record is not None and record.quiet
-        if asking and lxd_inside.is_paused(self._api, instance, _attached(there), asked):
+        if asking and lxd_inside.is_paused(self._api, instance, asked):
             return Power.PAUSED
         return Power.RUNNING
 
     def probe(self, instance: Instance) -> bool:
         asked = f"ask whether {instance.name} is ready"
-        record = lxd_record.read(self._api, instance.name, asked)
-        if record is None or record.quiet or instance.ready.http is None:
-            there = self._find(instance.name, asked)  # what is paused still listens
+        if instance.ready.http is None:  # who answers over http runs; what is paused still listens
+            record = lxd_record.read(self._api, instance.name, asked)
+            there = self._find(instance.name, asked)
             if self._power(instance, record, there, asked) is not Power.RUNNING:
                 return False
         try:
             return lxd_inside.serves(self._api, instance, asked)
         except HypervisorError as error:
-            if self._is_running(instance.name, asked):
-                raise
-            if error.retry:
+            if error.retry or self._is_running(instance.name, asked):
                 raise
             return False
 
@@ -194,18 +192,18 @@ class Lxd:
     def pause(self, instance: Instance, claim: Claim) -> str:
         asked = f"pause {instance.name}"
         record = lxd_record.held(self._api, instance, claim, asked)
-        there = self._must_find(instance, asked)
-        if there["status"] == "Frozen":
-            return "freeze"
-        if there["status"] != "Running":
-            return "stop"
         if not record.quiet:
             lxd_record.write(self._api, replace(record, quiet=True), asked)
-        try:
-            if lxd_inside.pause(self._api, instance, _attached(there), asked) == lxd_inside.QUIESCED:
-                return "quiesce" if instance.quiesce else "signals"
+        try:  # at once: a look at it before would be time without a writer
+            status = lxd_inside.pause(self._api, instance, asked)
         except HypervisorError:
-            claim.check()  # it took its time: slower ways, if we still may
+            status = None
+        if status == lxd_inside.QUIESCED:
+            return "quiesce" if instance.quiesce else "signals"
+        there = self._must_find(instance, asked)
+        if there["status"] in ("Stopped", "Frozen"):
+            return "stop" if there["status"] == "Stopped" else "freeze"
+        claim.check()  # it took its time: slower ways, if we still may
         try:
             self._state(instance.name, "freeze", asked)
         except HypervisorError:
@@ -219,7 +217,8 @@ class Lxd:
         there = self._must_find(instance, asked)
         self._refuse_readers(record, bool(instance.files or instance.disks), asked)
         for disk in instance.disks:
-            self._plug(instance, disk, there, asked)
+            if disk.name not in _attached(there):
+                self._plug(instance, disk, asked)
         self._run(instance, record, there, asked)
 
     def remove(self, instance: Instance, claim: Claim) -> None:
@@ -254,11 +253,12 @@ class Lxd:
         """What `final` proves is what the transport proves: btrfs applied a stream of checksummed commands, to its
         very end, to the snapshot that it was made from, and the snapshot is there now. Bytes are not read again."""
         asked = f"copy {disk.name}"
-        lxd_record.held(self._api, instance, claim, asked)
         if not isinstance(source, Lxd):
             why = f"{source.gateway} has another hypervisor, and volumes of LXD travel between LXDs"
             raise Refused(self.gateway, asked, why)
-        there = self._find(instance.name, asked)
+        _, there = self._api.together(
+            lambda: lxd_record.held(self._api, instance, claim, asked), lambda: self._find(instance.name, asked)
+        )
         if there is not None and there["status"] != "Stopped" and disk.name in _attached(there):
             why = f"{disk.name} is attached there to something that runs"
             raise Refused(self.gateway, asked, why)
@@ -271,7 +271,7 @@ class Lxd:
         asked = f"attach {disk.name}"
         record = lxd_record.held(self._api, instance, claim, asked)
         self._refuse_readers(record, True, asked)
-        self._plug(instance, disk, self._must_find(instance, asked), asked)
+        self._plug(instance, disk, asked)
 
     def detach(self, instance: Instance, disk: Disk, claim: Claim) -> None:
         asked = f"detach {disk.name}"
@@ -349,17 +349,18 @@ class Lxd:
         elif there["status"] != "Running":
             self._state(instance.name, "start", asked)
         if record.quiet:
-            attached = set(_attached(there)) | ({disk.name for disk in instance.disks} if record.writer else set())
-            lxd_inside.resume(self._api, instance, sorted(attached), asked)
+            lxd_inside.resume(self._api, instance, asked)
             lxd_record.write(self._api, replace(record, quiet=False), asked)
         if instance.command:
             lxd_inside.run_command(self._api, instance, asked)
 
-    def _plug(self, instance: Instance, disk: Disk, there: Data, asked: str) -> None:
-        if disk.name in _attached(there):
-            return
+    def _plug(self, instance: Instance, disk: Disk, asked: str) -> None:
+        """It has the disk, whether it had it before or not: LXD finds nothing to do about a device that is there."""
         device = {"type": "disk", "pool": self._volumes.pool, "source": disk.name, "path": disk.location}
-        self._api.change("patch", f"instances/{instance.name}", {"devices": {disk.name: device}}, asked)
+        try:
+            self._api.change("patch", f"instances/{instance.name}", {"devices": {disk.name: device}}, asked)
+        except Missing:
+            raise HypervisorError(self.gateway, asked, f"there is no {instance.name} there") from None
 
     def _flush(self, instance: Instance, asked: str) -> None:
         """Brings what it has written to the disk, so that what is to be sent can be counted."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pylxd
@@ -58,6 +59,7 @@ class Api:
     def __init__(self, access: Access) -> None:
         self.access = access
         self._client: pylxd.Client | None = None
+        self._threads: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
 
     # asking
@@ -176,10 +178,13 @@ class Api:
         )
         return int(left.get("return", 255))
 
-    def operations(self, asked: str) -> Iterator[Data]:
-        """What the server is doing now."""
-        for entries in self.get("operations", asked, recursion=1).values():
-            yield from entries
+    def together(self, *calls: Callable[[], Any]) -> list[Any]:
+        """Makes calls at the same time and returns what they did; the first error of them is raised."""
+        with self._lock:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(POOL_SIZE, f"lxd-{self.access.gateway}")
+            futures = [self._threads.submit(call) for call in calls]
+        return [future.result() for future in futures]
 
     @property
     def url(self) -> str:
@@ -205,6 +210,9 @@ class Api:
             if self._client is not None:
                 self._client.api.session.close()
                 self._client = None
+            if self._threads is not None:
+                self._threads.shutdown()
+                self._threads = None
 
     # how
     def _connect(self, asked: str) -> pylxd.Client:

@@ -14,10 +14,11 @@ from meghdwar.driver.lxd_api import Api
 
 QUIESCED, NOT_QUIESCED, NOT_STOPPED, NOT_READ_ONLY = 0, 10, 11, 12
 
-# $DISKS are mounted and become read-only; $FOLDERS are not mounted and get a read-only view of themselves on top.
-# A disk whose file somebody (now stopped) has open for writing cannot become read-only: it gets such a view, too.
-# Every thread of every process but init and this shell is stopped, looked at again and again until a whole pass
-# finds nothing that runs: what is stopped has no more children, and a write that was in the kernel is over.
+# $DISKS become read-only where they are mounted; $FOLDERS are not, and get a read-only view of themselves on top. A
+# disk whose file somebody (now stopped) has open for writing cannot become read-only: it gets such a view, too. Every
+# thread of every process but init and this shell is stopped, looked at again and again until a whole pass
+# finds nothing that runs: what is stopped has no more children, and a write that was in the kernel is over. Who was
+# stopped between vfork and exec keeps its parent in a state (D) in which that cannot stop: it goes on to its exec.
 _LOOK = r"""
 running() {
     for task in /proc/[0-9]*/task/[0-9]*; do
@@ -29,12 +30,13 @@ running() {
     done
     return 1
 }
+# 0 read-only, 1 not, 2 not mounted
 read_only() {
     found=
     while IFS=' ' read -r device where type options rest; do
         [ "$where" = "$1" ] && found=$options
     done </proc/mounts
-    case $found in ro | ro,*) return 0 ;; esac
+    case $found in ro | ro,*) return 0 ;; '') return 2 ;; esac
     return 1
 }
 IFS='
@@ -45,17 +47,34 @@ _PAUSE = (
     + r"""
 [ $# -eq 0 ] || "$@" </dev/null || exit 10
 tries=0
-while running; do
-    for process in /proc/[0-9]*; do
-        pid=${process#/proc/}
-        case $pid in 1 | $$) ;; *) kill -STOP "$pid" 2>/dev/null ;; esac
+while :; do
+    awake='' blocked=' '
+    for task in /proc/[0-9]*/task/[0-9]*; do
+        pid=${task#/proc/} pid=${pid%%/*}
+        case $pid in 1 | $$) continue ;; esac
+        { read -r line <"$task/stat"; } 2>/dev/null || continue
+        state=${line##*) }
+        case $state in
+        [TtZX]*) continue ;;
+        D*) blocked="$blocked$pid " ;;
+        esac
+        awake=yes
+        kill -STOP "$pid" 2>/dev/null
     done
+    [ -n "$awake" ] || break
     tries=$((tries + 1))
-    [ $tries -lt 20 ] || sleep 0.01
-    [ $tries -lt 400 ] || exit 11
+    [ $tries -lt 50 ] || sleep 0.01
+    [ $tries -lt 150 ] || exit 11
+    [ "$blocked" != ' ' ] || continue
+    for process in /proc/[0-9]*; do
+        { read -r line <"$process/stat"; } 2>/dev/null || continue
+        state=${line##*) } parent=${line##*) ? }
+        case $state:$blocked in T*:*" ${parent%% *} "*) kill -CONT "${process#/proc/}" 2>/dev/null ;; esac
+    done
 done
 for disk in $DISKS; do
-    read_only "$disk" || mount -o remount,bind,ro "$disk" 2>/dev/null ||
+    read_only "$disk"
+    [ $? -ne 1 ] || mount -o remount,bind,ro "$disk" 2>/dev/null ||
         { mount -o bind "$disk" "$disk" && mount -o remount,bind,ro "$disk"; } || exit 12
 done
 for folder in $FOLDERS; do
@@ -70,19 +89,22 @@ _PAUSED = (
     _LOOK
     + r"""
 running && exit 1
-for disk in $DISKS; do read_only "$disk" || exit 1; done
+for disk in $DISKS; do
+    read_only "$disk"
+    [ $? -ne 1 ] || exit 1
+done
 exit 0
 """
 )
-_RESUME = r"""
+_RESUME = (
+    _LOOK
+    + r"""
 mounts() {
     count=0
     while IFS=' ' read -r device where rest; do
         [ "$where" = "$1" ] && count=$((count + 1))
     done </proc/mounts
 }
-IFS='
-'
 for folder in $FOLDERS; do
     mounts "$folder"
     while [ $count -gt 0 ]; do umount "$folder" || exit 1; count=$((count - 1)); done
@@ -98,6 +120,7 @@ for process in /proc/[0-9]*; do
 done
 exit 0
 """
+)
 
 # The tools differ from image to image, and a static busybox's wget dies where it looks for names.
 _HTTP = r"""
@@ -136,24 +159,24 @@ exit 0
 """
 
 
-def pause(api: Api, instance: Instance, attached: Sequence[str], asked: str) -> int:
+def pause(api: Api, instance: Instance, asked: str) -> int:
     """Nothing can write to its state once this returned QUIESCED; any other status says what could not be done."""
-    return _run(api, instance, _PAUSE, instance.quiesce, attached, asked)
+    return _run(api, instance, _PAUSE, instance.quiesce, asked)
 
 
-def is_paused(api: Api, instance: Instance, attached: Sequence[str], asked: str) -> bool:
+def is_paused(api: Api, instance: Instance, asked: str) -> bool:
     """Whether everything is stopped and its state read-only now. A container that cannot be asked is not paused."""
     try:
-        return _run(api, instance, _PAUSED, (), attached, asked) == 0
+        return _run(api, instance, _PAUSED, (), asked) == 0
     except HypervisorError as error:
         if error.retry:
             raise
         return False
 
 
-def resume(api: Api, instance: Instance, attached: Sequence[str], asked: str) -> None:
+def resume(api: Api, instance: Instance, asked: str) -> None:
     """The way back from `pause`, after all of it or a part."""
-    status = _run(api, instance, _RESUME, (), attached, asked)
+    status = _run(api, instance, _RESUME, (), asked)
     if status:
         why = f"its state cannot be made writable again inside (status {status}); stop and start it"
         raise HypervisorError(api.access.gateway, asked, why)
@@ -181,10 +204,10 @@ def run_command(api: Api, instance: Instance, asked: str) -> None:
         raise HypervisorError(api.access.gateway, asked, f"its command cannot be run inside (status {status})")
 
 
-def _run(api: Api, instance: Instance, script: str, words: Sequence[str], attached: Sequence[str], asked: str) -> int:
+def _run(api: Api, instance: Instance, script: str, words: Sequence[str], asked: str) -> int:
     folders = {path.rpartition("/")[0] or "/" for files in instance.files for path in files.paths}
     environment = {
-        "DISKS": "\n".join(disk.location for disk in instance.disks if disk.name in attached),
+        "DISKS": "\n".join(disk.location for disk in instance.disks),
         "FOLDERS": "\n".join(sorted(folders - {"/"})),
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
     }

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from meghdwar.driver.hypervisor import Claim, Copied, HypervisorError, Refused, Unreachable, Unverified
@@ -34,11 +35,11 @@ class Volumes:
         self._driver = ""
 
     @property
-    def _base(self) -> str:
+    def base(self) -> str:
         return f"storage-pools/{self.pool}/volumes/custom"
 
     def path(self, disk: Disk) -> str:
-        return f"{self._base}/{disk.name}"
+        return f"{self.base}/{disk.name}"
 
     # looking
     def driver(self, asked: str) -> str:
@@ -74,12 +75,12 @@ class Volumes:
 
     def _owned(self, asked: str) -> list[Data]:
         """Meghdwar's volumes. LXD lists their snapshots, too, and those have a slash in their names."""
-        volumes = self.api.get(self._base, asked, recursion=1)
+        volumes = self.api.get(self.base, asked, recursion=1)
         return [each for each in volumes if f"{KEY}instance" in each["config"] and "/" not in each["name"]]
 
     def _whole(self, name: str, asked: str) -> bool:
         try:
-            return self.api.find(f"{self._base}/{name}/state", asked) is not None
+            return self.api.find(f"{self.base}/{name}/state", asked) is not None
         except HypervisorError as error:
             if error.retry:
                 raise
@@ -98,13 +99,13 @@ class Volumes:
                 return
             self._drop(disk, asked)
         body = {"name": disk.name, "content_type": "filesystem", "config": _config(instance, disk)}
-        self.api.change("post", self._base, body, asked)
+        self.api.change("post", self.base, body, asked)
 
     def remove(self, instance: Instance, asked: str) -> None:
         """All of an instance, whole or not, with their snapshots."""
         for volume in self._owned(asked):
             if volume["config"][f"{KEY}instance"] == instance.name:
-                self.api.change("delete", f"{self._base}/{volume['name']}", None, asked)
+                self.api.change("delete", f"{self.base}/{volume['name']}", None, asked)
 
     def _is_ours(self, instance: Instance, disk: Disk, asked: str) -> bool:
         """Whether it is there for this instance. Raises Refused when it is somebody else's."""
@@ -122,91 +123,44 @@ class Volumes:
         """The volume becomes what the source's is; an unbroken chain of snapshots makes it short."""
         self.trust(asked)
         source.trust(asked)
-        theirs = source._snapshots(disk, asked)
-        if theirs is None:
+        is_ours, ours, theirs, settings, fresh = self.api.together(  # each of them costs, and this may be the gap
+            lambda: self._is_ours(instance, disk, asked),
+            lambda: self._snapshots(disk, asked),
+            lambda: source._snapshots(disk, asked),
+            lambda: source.api.find(source.path(disk), asked),
+            lambda: source._fresh_bytes(disk, asked),
+        )
+        if theirs is None or settings is None:
             why = f"there is no volume {disk.name} at {source.api.access.gateway} to copy"
             raise HypervisorError(self.api.access.gateway, asked, why)
-        ours = self._snapshots(disk, asked) if self._is_ours(instance, disk, asked) else None
-        shared = bool(ours and theirs and ours[-1] in theirs)
-        if not shared:
+        shared = bool(is_ours and ours and ours[-1] in theirs)
+        if not shared and theirs:
             for name in theirs:  # of moves that are over: they would be sent, too
                 source._forget(disk, name, asked)
-            theirs = []
-        sent = source._fresh_bytes(disk, asked)
+            theirs, fresh = [], source._fresh_bytes(disk, asked)
         snapshot = f"mdw-{claim.epoch:010}-{_number(theirs) + 1:06}"
         source.api.change("post", f"{source.path(disk)}/snapshots", {"name": snapshot}, asked)
-        if not shared and ours is not None:
-            claim.check()
-            self._drop(disk, asked)
         claim.check()
+        if not shared and is_ours:
+            self._drop(disk, asked)
+        config = _config(instance, disk) | _shift(settings["config"])
+        sending = _Sending(self, source, disk, config, asked)
         try:
-            self._send(instance, disk, source, asked, refresh=shared)
+            sending.send(refresh=shared)
         except HypervisorError as error:
             if error.retry or not shared:
                 raise
-            sent = self._anew(instance, disk, source, claim, asked)  # what there was could not be gone on from
+            claim.check()  # what there was could not be gone on from
+            self._drop(disk, asked)
+            sending.send(refresh=False)
+            fresh = disk.size_bytes  # at most: nobody counts it
         if snapshot not in (self._snapshots(disk, asked) or ()):
-            why = f"{self.api.access.gateway} says that it is done, and lacks the snapshot {snapshot}"
+            why = f"it says that the copy is done, and lacks its snapshot {snapshot}"
             raise Unverified(self.api.access.gateway, asked, why)
         if not final:
             self._prune(disk, snapshot, asked)
             source._prune(disk, snapshot, asked)
-        return Copied(sent, f"{self._driver} {snapshot}")
-
-    def _anew(self, instance: Instance, disk: Disk, source: Volumes, claim: Claim, asked: str) -> int:
-        claim.check()
-        self._drop(disk, asked)
-        self._send(instance, disk, source, asked, refresh=False)
-        return disk.size_bytes  # at most: nobody counts it
-
-    def _send(self, instance: Instance, disk: Disk, source: Volumes, asked: str, *, refresh: bool) -> None:
-        """The target pulls from the source; where it cannot reach it, the source pushes."""
-        if source.api.url:
-            try:
-                return self._pull(instance, disk, source, asked, refresh=refresh)
-            except HypervisorError as error:
-                if not _no_way(error) or not self.api.url:
-                    raise
-        if not self.api.url:
-            why = f"neither {self.api.access.gateway} nor {source.api.access.gateway} has an https address"
-            raise HypervisorError(self.api.access.gateway, asked, f"{why}; there: lxc config set core.https_address")
-        return self._push(instance, disk, source, asked, refresh=refresh)
-
-    def _pull(self, instance: Instance, disk: Disk, source: Volumes, asked: str, *, refresh: bool) -> None:
-        offer = source.api.begin(source.path(disk), {"name": disk.name, "pool": self.pool, "migration": True}, asked)
-        origin = {
-            "type": "migration",
-            "mode": "pull",
-            "operation": f"{source.api.url}/1.0/operations/{offer['id']}",
-            "secrets": dict(offer["metadata"]),
-            "certificate": source.api.certificate,
-            "refresh": refresh,
-        }
-        body = {"name": disk.name, "config": self._inherited(instance, disk, source, asked), "source": origin}
-        self.api.change("post", self._base, body, asked, patience_s=_patience(disk))
-
-    def _push(self, instance: Instance, disk: Disk, source: Volumes, asked: str, *, refresh: bool) -> None:
-        origin = {"type": "migration", "mode": "push", "refresh": refresh}
-        body = {"name": disk.name, "config": self._inherited(instance, disk, source, asked), "source": origin}
-        offer = self.api.begin(self._base, body, asked)
-        target = {
-            "operation": f"{self.api.url}/1.0/operations/{offer['id']}",
-            "secrets": dict(offer["metadata"]),
-            "certificate": self.api.certificate,
-        }
-        push = {"name": disk.name, "pool": self.pool, "migration": True, "target": target}
-        source.api.change("post", source.path(disk), push, asked, patience_s=_patience(disk))
-        try:
-            self.api.wait(offer["id"], asked, _patience(disk))
-        except Unreachable:
-            if self._snapshots(disk, asked) is None:  # forgotten because it was done, or because it was not
-                raise
-
-    def _inherited(self, instance: Instance, disk: Disk, source: Volumes, asked: str) -> dict[str, str]:
-        """Its settings, with how the ids of its files are shifted on storage: they travel as they lie there."""
-        settings: Mapping[str, str] = source.api.get(source.path(disk), asked)["config"]
-        shift = {key: value for key, value in settings.items() if key.startswith("volatile.idmap.")}
-        return _config(instance, disk) | shift
+        return Copied(fresh, f"{self._driver} {snapshot}")
 
     # snapshots
     def _snapshots(self, disk: Disk, asked: str) -> list[str] | None:
@@ -235,6 +189,59 @@ class Volumes:
         return int(used) if used >= 0 else disk.size_bytes
 
 
+class _Sending:
+    """One volume on its way from `source` to `target`."""
+
+    def __init__(self, target: Volumes, source: Volumes, disk: Disk, config: Mapping[str, str], asked: str) -> None:
+        self._target, self._source, self._disk, self._config, self._asked = target, source, disk, config, asked
+        self._patience_s = max(STALLED_S, disk.size_bytes / SLOW_BYTES_PER_S)
+
+    def send(self, *, refresh: bool) -> None:
+        """The target pulls from the source; where it cannot reach it, the source pushes."""
+        there, here = self._target.api, self._source.api
+        if here.url:
+            try:
+                return self._pull(refresh)
+            except HypervisorError as error:
+                if not _no_way(error) or not there.url:
+                    raise
+        if not there.url:
+            why = f"neither {there.access.gateway} nor {here.access.gateway} has an https address for the other"
+            raise HypervisorError(there.access.gateway, self._asked, f"{why}; there: lxc config set core.https_address")
+        return self._push(refresh)
+
+    def _pull(self, refresh: bool) -> None:
+        target, source, disk = self._target, self._source, self._disk
+        body = {"name": disk.name, "pool": target.pool, "migration": True}
+        offer = source.api.begin(source.path(disk), body, self._asked)
+        origin = {
+            "type": "migration",
+            "mode": "pull",
+            "operation": f"{source.api.url}/1.0/operations/{offer['id']}",
+            "secrets": dict(offer["metadata"]),
+            "certificate": source.api.certificate,
+            "refresh": refresh,
+        }
+        target.api.change("post", target.base, self._volume(origin), self._asked, patience_s=self._patience_s)
+
+    def _push(self, refresh: bool) -> None:
+        target, source, disk = self._target, self._source, self._disk
+        origin = {"type": "migration", "mode": "push", "refresh": refresh}
+        offer = target.api.begin(target.base, self._volume(origin), self._asked)
+        destination = {
+            "operation": f"{target.api.url}/1.0/operations/{offer['id']}",
+            "secrets": dict(offer["metadata"]),
+            "certificate": target.api.certificate,
+        }
+        body = {"name": disk.name, "pool": target.pool, "migration": True, "target": destination}
+        source.api.change("post", source.path(disk), body, self._asked, patience_s=self._patience_s)
+        with suppress(Unreachable):  # forgotten soon after its end: whether it is there is seen by its snapshot
+            target.api.wait(offer["id"], self._asked, self._patience_s)
+
+    def _volume(self, origin: Mapping[str, object]) -> dict[str, object]:
+        return {"name": self._disk.name, "config": self._config, "source": origin}
+
+
 def _config(instance: Instance, disk: Disk) -> dict[str, str]:
     ours = {"instance": instance.name, "application": instance.application}
     return {"size": str(disk.size_bytes)} | {KEY + key: value for key, value in ours.items()}
@@ -244,8 +251,9 @@ def _number(snapshots: list[str]) -> int:
     return max((int(name.rpartition("-")[2]) for name in snapshots), default=0)
 
 
-def _patience(disk: Disk) -> float:
-    return max(STALLED_S, disk.size_bytes / SLOW_BYTES_PER_S)
+def _shift(settings: Mapping[str, str]) -> dict[str, str]:
+    """How the ids of its files are shifted on storage: they travel as they lie there."""
+    return {key: value for key, value in settings.items() if key.startswith("volatile.idmap.")}
 
 
 def _no_way(error: HypervisorError) -> bool:

@@ -19,6 +19,19 @@ step() {
     "$@" || failed+=("$name")
 }
 
+# As step, for what prints much: only when it fails.
+quiet_step() {
+    local name=$1 log
+    shift
+    log=$(mktemp)
+    say "$name"
+    if ! "$@" >"$log" 2>&1; then
+        failed+=("$name")
+        tail -n 60 "$log"
+    fi
+    rm -f "$log"
+}
+
 # As step, for pytest: its closing lines are added up, and what it skipped counts as left out.
 tests() {
     local name=$1 log line
@@ -38,7 +51,15 @@ tests() {
 count() { grep -oE "[0-9]+ $1" "$counts" | awk '{ sum += $1 } END { print sum + 0 }'; }
 
 python=$(main_python)
-make_venv .venv "$python" dev,second-opinion
+hypervisor_packages "$python" || true # what is missing shows as skipped tests below
+[ -x /usr/lib/postgresql/15/bin/initdb ] || command -v initdb >/dev/null || debian_install postgresql || true
+extras=dev,second-opinion,lxd
+if libvirt_builds; then
+    extras=$extras,kvm
+else
+    left_out+=("real KVM: libvirt-python cannot be built (as root: apt-get install libvirt-dev pkg-config gcc python3-dev)")
+fi
+make_venv .venv "$python" "$extras"
 bin=$PWD/.venv/bin
 
 if command -v shellcheck >/dev/null || debian_install shellcheck; then
@@ -52,6 +73,22 @@ step "mypy --strict" "$bin/mypy" --strict
 step "lint-imports" "$bin/lint-imports"
 tests "tests" "$bin/pytest" -q -m "not real"
 
+# What takes a real hypervisor or database. As root two of each are brought up and ended again.
+places=(tests/contract tests/crash tests/driver tests/hypervisors tests/cli tests/bench tests/simulator)
+tests "crash suite and PostgreSQL" "$bin/pytest" -q -m real -k "not lxd and not kvm" "${places[@]}"
+trap '[ "$(id -u)" != 0 ] || "$bin/python" -m tests.hypervisors down >/dev/null 2>&1 || true' EXIT
+for kind in lxd kvm; do
+    tests "real ${kind^^}" "$bin/pytest" -q -m real -k "$kind" "${places[@]}"
+    if [ "$(id -u)" = 0 ] && [ -z "$("$bin/python" -m tests.hypervisors packages "$kind")" ]; then
+        quiet_step "demo.sh $kind" ./demo.sh "$kind"
+    else
+        left_out+=("demo.sh $kind: it takes root and $("$bin/python" -m tests.hypervisors packages "$kind" | tr '\n' ' ')")
+    fi
+done
+quiet_step "demo.sh" ./demo.sh
+step "simulator" "$bin/python" -m tests.simulator --seconds 30
+step "planted bugs" "$bin/python" -m tests.simulator.planted
+
 say "the judges' environments"
 "$bin/python" -m tests.oracle.venvs || true # what is missing shows as skipped tests below
 tests "oracles" "$bin/pytest" -q -m real tests/oracle
@@ -61,7 +98,7 @@ for version in 3.11 3.12 3.13; do
         continue
     fi
     if other=$(find_python "$version"); then
-        make_venv ".venv-$version" "$other" dev,second-opinion
+        make_venv ".venv-$version" "$other" dev,second-opinion,lxd
         tests "tests on Python $version" ".venv-$version/bin/pytest" -q -m "not real"
     else
         left_out+=("tests on Python $version: there is no Python $version with venv on this machine")

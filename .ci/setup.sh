@@ -85,3 +85,10 @@ hypervisor_packages() {
     mapfile -t packages < <("$python" -m tests.hypervisors packages "$@")
     [ ${#packages[@]} -eq 0 ] || debian_install "${packages[@]}"
 }
+
+# libvirt_builds: can the extra `kvm` be installed, which compiles against libvirt?
+libvirt_builds() {
+    command -v gcc >/dev/null && pkg-config --exists libvirt 2>/dev/null && return 0
+    debian_install libvirt-dev pkg-config gcc libc6-dev python3-dev >&2 || return 1
+    pkg-config --exists libvirt
+}

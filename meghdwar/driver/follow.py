@@ -6,8 +6,9 @@ elsewhere: the claim on the instance decides whether it may.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from meghdwar.driver.inventory import InstanceRecord, SubscriberRecord, Unknown
@@ -151,49 +152,61 @@ def _tracks(driver: Driver, application: str, cloudlet: str) -> Iterator[Track]:
 def ripe(
     driver: Driver, now: float, *, application: str | None = None, subscribers: Collection[str] | None = None
 ) -> list[Noted]:
-    """What has become ripe without a further sighting, by the clock of the sightings; of these subscribers, or of all.
-    Where nothing has, but something may later, `ripe_at` says when."""
+    """Looks again at where these subscribers are, or all of them, and at where their instances are by now: what is
+    wished for without a further sighting, by the clock of the sightings. Where nothing is, but something may be later,
+    `ripe_at` says when."""
     names = [application] if application is not None else [record.name for record in driver.inventory.applications()]
     return [noted for name in names for noted in _ripe(driver, driver.wanted(name), now, subscribers)]
 
 
 def _ripe(driver: Driver, asked: Wanted, now: float, subscribers: Collection[str] | None) -> Iterator[Noted]:
-    records = (
-        driver.inventory.subscribers(asked.application)
-        if subscribers is None
-        else [_subscriber(driver, asked.application, name) for name in subscribers]
-    )
+    if not asked.mobility:
+        return
+    if subscribers is None:
+        records = driver.inventory.subscribers(asked.application)
+        known = {record.name: record.gateway for record in driver.inventory.instances(application=asked.application)}
+        home_of = known.get
+    else:
+        records = [_subscriber(driver, asked.application, name) for name in subscribers]
+        home_of = partial(_home, driver)
     for record in records:
-        tracks, wishes = load(record.state), []
-        for cloudlet, track in list(tracks.items()):
-            own = asked.cloudlets[cloudlet].instances == "per_subscriber" if cloudlet in asked.mobility else None
-            if own is None or own == (record.name == CROWD) or not track.since:
-                continue
-            noted = _due(driver, asked, cloudlet, record.name, tracks, now)
-            if noted.wished:
-                wishes.append(noted)
-            elif noted.ripe_at is not None:
-                yield noted
-        if wishes:
-            # seen_at stays: no sighting came; a driver that was quicker has changed it, and acts itself
-            after = replace(record, seen_at=_later(record.seen_at, 0.0), state=dump(tracks))
-            if driver.inventory.put_subscriber(after, expected_seen_at=record.seen_at):
-                yield from wishes
+        yield from _look_again(driver, asked, record, now, home_of)
 
 
-def _due(driver: Driver, asked: Wanted, cloudlet: str, name: str, tracks: dict[str, Track], now: float) -> Noted:
+def _look_again(
+    driver: Driver, asked: Wanted, record: SubscriberRecord, now: float, home_of: Callable[[str], str | None]
+) -> list[Noted]:
+    """One subscriber, or with CROWD all of them together; what has changed is remembered."""
+    tracks, found, changed = load(record.state), [], False
+    for cloudlet in [name for name in tracks if name in asked.mobility]:
+        if (asked.cloudlets[cloudlet].instances == "per_subscriber") == (record.name == CROWD):
+            continue
+        instance = asked.instance(cloudlet, None if record.name == CROWD else record.name).name
+        noted = Noted(asked.application, cloudlet, instance, home_of(instance), subscriber=record.name)
+        if record.name == CROWD and noted.home is None:
+            continue  # whoever brings the application up builds it
+        before = tracks[cloudlet]
+        found.append(_due(driver, asked, noted, tracks, now))
+        changed |= tracks[cloudlet] != replace(before, seen_at=tracks[cloudlet].seen_at)
+    if not changed:
+        return found
+    # no sighting came, but the time differs: a driver that was quicker has changed it, and acts itself
+    after = replace(record, seen_at=_later(record.seen_at, 0.0), state=dump(tracks))
+    return found if driver.inventory.put_subscriber(after, expected_seen_at=record.seen_at) else []
+
+
+def _due(driver: Driver, asked: Wanted, noted: Noted, tracks: dict[str, Track], now: float) -> Noted:
+    """Decides for one cloudlet; its track in `tracks` becomes the new one."""
+    cloudlet, subscriber = noted.cloudlet, None if noted.subscriber == CROWD else noted.subscriber
     gateways, rule = _gateways(asked, cloudlet), asked.mobility[cloudlet]
-    subscriber = None if name == CROWD else name
-    instance = asked.instance(cloudlet, subscriber).name
-    home = _home(driver, instance)
+    load_ = _load(driver, gateways)
     if subscriber is None:
         others = _tracks(driver, asked.application, cloudlet)
-        track, wish = gather(others, tracks[cloudlet], now, home, gateways, rule, _load(driver, gateways))
+        track, wish = gather(others, tracks[cloudlet], now, noted.home, gateways, rule, load_)
     else:
-        track, wish = due(tracks[cloudlet], now, home, gateways, rule, _load(driver, gateways))
+        track, wish = due(tracks[cloudlet], now, noted.home, gateways, rule, load_)
     tracks[cloudlet] = track
-    noted = Noted(asked.application, cloudlet, instance, home, note=track.note, subscriber=name)
-    return replace(noted, wished=_wished(noted, subscriber, wish), ripe_at=ripe_at(track, rule))
+    return replace(noted, note=track.note, wished=_wished(noted, subscriber, wish), ripe_at=ripe_at(track, rule))
 
 
 # acting

@@ -26,6 +26,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from threading import get_native_id
 from typing import Any
 
 from meghdwar.driver.hypervisor import Claim, Full, HypervisorError, Stale, Unreachable, Version
@@ -124,7 +125,8 @@ def sync_folder(path: Path) -> None:
 
 def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
     """The file has this content, or still what it had before: nothing in between, after a power cut too."""
-    new = path.with_name(f".{path.name}.new-{os.getpid()}")
+    # a name that no other thread has, of whatever process: drivers work several instances at once
+    new = path.with_name(f".{path.name}.new-{os.getpid()}-{get_native_id()}")
     try:
         with open(new, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(content)
@@ -172,7 +174,10 @@ class Folder:
                 raise HypervisorError(self.gateway, asked, f"{self.path} is not a folder: give it another endpoint")
             if (self.path / MARKER).is_file():
                 return True
-            if any(each for each in os.listdir(self.path) if not each.startswith(NOTHING)):
+            others = any(each for each in os.listdir(self.path) if not each.startswith(NOTHING))
+            if (self.path / MARKER).is_file():
+                return True  # another driver has just taken it for us all
+            if others:
                 why = f"{self.path} holds something that is not Meghdwar's: give it an empty folder"
                 raise HypervisorError(self.gateway, asked, why)
             return False

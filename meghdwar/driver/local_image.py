@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from hashlib import file_digest, sha256
 from pathlib import Path
+from threading import get_native_id
 
 from meghdwar.driver.local_folder import NAME, remove_tree, replace_file, sync_folder
 
@@ -40,7 +41,7 @@ def bring(image: str, images: Path | None, folder: Path) -> str:
     origin = images / image
     digest = checksum(origin)
     if not (folder / digest).is_dir():
-        new = folder / f".new-{os.getpid()}-{digest}"
+        new = folder / f".new-{os.getpid()}-{get_native_id()}-{digest}"
         remove_tree(new)
         new.mkdir()
         _copy(origin, new)

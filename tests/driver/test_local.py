@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -608,3 +609,27 @@ def test_killed_while_something_starts(folder: Path, images: Path, local: Local)
         local.stop(box(), FIRST)
         assert local.look(box()).power is Power.STOPPED
         assert below(folder) == []
+
+
+def test_many_threads_make_instances_at_once_in_a_folder_that_nobody_has_taken_yet(folder: Path, images: Path) -> None:
+    """A driver that stays works many instances at once, and several drivers begin at the same gateway."""
+    problems: list[Exception] = []
+    ready = threading.Barrier(12)
+
+    def make(number: int) -> None:
+        hypervisor, instance = at(folder, images), Instance(f"box-{number}", "box", "box", "container", "box")
+        ready.wait()
+        try:
+            hypervisor.hold(instance, FIRST)
+            hypervisor.define(instance, FIRST)
+        except Exception as error:
+            problems.append(error)
+
+    threads = [threading.Thread(target=make, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    assert len(at(folder, images).inventory()) == 12
+    assert list(folder.rglob("*.new-*")) == []

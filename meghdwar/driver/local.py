@@ -277,6 +277,8 @@ class Local:
 
     def remove(self, instance: Instance, claim: Claim) -> None:
         if self.look(instance) == Seen(instance.name):
+            with explained(self.gateway, f"remove {instance.name}"):
+                self._folder.sweep()  # a driver may have died over the rest
             return
         with self._acting(instance, claim, "remove") as (place, _, _, _asked):
             local_process.end(place, at_once=True)

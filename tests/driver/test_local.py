@@ -82,15 +82,16 @@ def place(folder: Path, instance: Instance) -> Place:
     return Place(folder / "instances" / instance.name)
 
 
-def below(folder: Path) -> list[int]:
-    """The processes that have this folder in their command or environment."""
+def below(folder: Path, running: bytes = b"") -> list[int]:
+    """The processes that have this folder in their command or environment, and those words in their command."""
     found = []
     for each in filter(str.isdigit, os.listdir("/proc")):
         try:
-            what = Path(f"/proc/{each}/cmdline").read_bytes() + Path(f"/proc/{each}/environ").read_bytes()
+            command = Path(f"/proc/{each}/cmdline").read_bytes()
+            what = command + Path(f"/proc/{each}/environ").read_bytes()
         except OSError:
             continue
-        if os.fsencode(folder) in what and int(each) != os.getpid():
+        if os.fsencode(folder) in what and running in command and int(each) != os.getpid():
             found.append(int(each))
     return found
 
@@ -255,7 +256,7 @@ def test_what_does_not_want_to_end(
 
 def descendants(folder: Path) -> set[int]:
     """Everything that the launcher is an ancestor of."""
-    launchers = {pid for pid in below(folder) if b"local_launcher" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+    launchers = set(below(folder, b"local_launcher"))
     found, new = set(launchers), set(launchers)
     while new:
         new = {int(each) for each in filter(str.isdigit, os.listdir("/proc")) if parent(int(each)) in new} - found
@@ -537,7 +538,7 @@ def test_killed_anywhere(folder: Path, images: Path, local: Local, request: pyte
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
             act()
-            assert len([pid for pid in below(folder) if b"sleep" in Path(f"/proc/{pid}/cmdline").read_bytes()]) <= 1
+            assert len(below(folder, b"sleep")) <= 1
         for gateway, where in ((local, folder), (target, other)):
             assert gateway.look(instance) == Seen("box")
             assert gateway.inventory() == ()

@@ -374,9 +374,9 @@ class Driver:
         """Goes on with an operation that is not ended. With `fenced` its source counts as dead."""
         operation, claim = self._take_up(operation_id)
         if fenced is not None:
-            if operation.kind != "move":
+            if operation.source is None:
                 self.journal.release(claim)
-                raise DriverError(f"cannot fence the source of {operation_id}: only a move leaves a source behind")
+                raise DriverError(f"cannot go on without the source of {operation_id}: a build has none")
             self.journal.fence(operation_id, fenced, claim)
             operation = replace(operation, fenced=fenced)
         return self._work(operation, claim)

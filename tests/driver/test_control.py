@@ -300,7 +300,19 @@ def test_only_an_operators_word_goes_on_without_the_source(site: Site) -> None:
     assert site.ask("edge_b", driver.inventory.instance("arena").instance, "/next") == "3"
 
 
-def test_only_a_move_has_a_source_to_fence(site: Site) -> None:
+def test_an_application_whose_gateway_is_lost_goes_down_on_an_operators_word(site: Site) -> None:
+    cut = Cut()
+    driver = site.up(site.driver(connect=cut.connect, patience_s=0.1))
+    cut.gone.add("edge_a")
+    [waiting] = driver.down("arena")
+    assert waiting.status == WAITING
+    assert driver.resume(waiting.id, fenced=Fenced("kim", 12.0, "it burnt")).status == COMPLETED
+    assert driver.down("arena") == []
+    driver.inventory.remove_gateway("edge_a")
+    assert driver.inventory.applications() == []
+
+
+def test_a_build_has_no_source_to_fence(site: Site) -> None:
     def dies(event: Event) -> None:
         if event.entry is not None and event.entry.step == "wake":
             raise KeyboardInterrupt
@@ -309,7 +321,7 @@ def test_only_a_move_has_a_source_to_fence(site: Site) -> None:
         site.up(site.driver(listener=dies))
     driver = site.driver()
     [left] = driver.journal.abandoned()
-    with pytest.raises(DriverError, match="only a move leaves a source behind"):
+    with pytest.raises(DriverError, match="a build has none"):
         driver.resume(left.id, fenced=Fenced("kim", 1.0))
     assert driver.resume(left.id).status == COMPLETED  # and it is free to go on
 

@@ -25,6 +25,7 @@ DEV = [
     "import-linter>=2,<3",
     "jsonschema>=4.20,<5",
     "mypy>=1.11,<3",
+    "pymemcache>=4,<5",
     "pytest>=8,<10",
     "ruff>=0.6,<1",
     "types-PyYAML",

@@ -35,7 +35,7 @@ MODULES = (
 
 def build(folder: Path, cache: Path) -> Path:
     """Makes the image in `folder`, with the kernel's package kept in `cache`. Raises RuntimeError when it cannot."""
-    kernel = _kernel(cache)
+    kernel = debian_kernel(cache)
     stamp = hashlib.sha256(str(kernel).encode())
     for file in (HERE / "counter.c", HERE / "init", Path(__file__), BUSYBOX):
         stamp.update(file.read_bytes())
@@ -47,7 +47,7 @@ def build(folder: Path, cache: Path) -> Path:
     return folder
 
 
-def _kernel(cache: Path) -> Path:
+def debian_kernel(cache: Path) -> Path:
     """The unpacked package of the kernel that linux-image-cloud-amd64 stands for."""
     unpacked = cache / "kernel"
     if any((unpacked / "boot").glob("vmlinuz-*")):

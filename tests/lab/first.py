@@ -1,0 +1,51 @@
+"""The first process of the lab's namespaces: makes the machine look as the services want it, then reaps orphans.
+
+Run by Debian's Python, alone: `first.py STATE NFS`.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+STATE, NFS = map(Path, sys.argv[1:])
+MOUNT_NFS = f"""#!/bin/sh
+# Kernels without NFS: the share "ADDRESS:/lab" is a folder.
+[ $# -ge 2 ] || exit 1
+exec mount --bind "{NFS}" "$2"
+"""
+
+
+def mount(*argv: str) -> None:
+    subprocess.run(["mount", *argv], check=True)
+
+
+def furnish() -> None:
+    subprocess.run(["hostname", "lab"], check=True)
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    mount("-t", "tmpfs", "-o", "mode=755", "run", "/run")
+    # devices are looked for in /sys, which has to be that of this network
+    mount("-t", "sysfs", "sysfs", "/sys")
+    mount("-t", "cgroup2", "cgroup2", "/sys/fs/cgroup")
+    for folder in ("netns", "lock", "libvirt", "dnsmasq"):
+        Path("/run", folder).mkdir()
+    Path("/run/meghdwar-lab").write_text(f"{STATE}\n")
+    NFS.mkdir(parents=True, exist_ok=True)
+    program = STATE / "sbin" / "mount.nfs"
+    program.write_text(MOUNT_NFS)
+    program.chmod(0o755)
+    mount("-t", "overlay", "-o", f"lowerdir={STATE / 'sbin'}:/usr/sbin", "overlay", "/usr/sbin")
+
+
+furnish()
+(STATE / "room.ready").touch()
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+while True:
+    signal.sigtimedwait({signal.SIGCHLD}, 60)
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass

@@ -18,6 +18,7 @@ from tests.lab.place import HEATS, HOSTS, PASSWORD, REGION, Heat, Place
 from tests.lab.services import Service, await_up, begin, finish, tool
 
 DATABASES = ("keystone", "senlin", "placement", "glance", "neutron", "nova_api", "nova", "nova_cell0", "cinder")
+RABBITMQCTL = "/usr/lib/rabbitmq/bin/rabbitmqctl"  # the one in /usr/sbin takes another home, with another cookie
 PYMYSQL = ("setuptools<80", "PyMySQL", "pymemcache", "python-memcached")
 
 
@@ -61,6 +62,7 @@ def up(place: Place, heats: Iterable[str]) -> None:
         step("senlin", lambda: _senlin(place))
         step("the other schemas", lambda: [schema.result() for schema in schemas])
         step("machines", lambda: _serve(place, lab.machines(place)))
+        step("network agents", lambda: _serve(place, lab.agents(place)))
         step("compute hosts", lambda: _hosts(place))
         step("resources", lambda: _ask(place, "resources", _inventory(place)))
 
@@ -236,7 +238,7 @@ def _install(place: Place, release: str) -> None:
 def _heat(place: Place, which: Heat) -> None:
     programs = Path("/usr/bin") if which.release == "debian" else place.state / "venv" / which.release / "bin"
     if which.vhost != "/":
-        control = ["env", *(f"{key}={value}" for key, value in lab.rabbitmq_environment(place).items()), "rabbitmqctl"]
+        control = ["env", *(f"{key}={value}" for key, value in lab.rabbitmq_environment(place).items()), RABBITMQCTL]
         _once(
             place,
             f"vhost-{which.name}",

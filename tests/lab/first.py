@@ -1,6 +1,6 @@
 """The first process of the lab's namespaces: makes the machine look as the services want it, then reaps orphans.
 
-Run by Debian's Python, alone: `first.py STATE NFS`.
+Run by Debian's Python, alone: `first.py STATE NFS ADDRESS`.
 """
 
 import os
@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-STATE, NFS = map(Path, sys.argv[1:])
+STATE, NFS, ADDRESS = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 MOUNT_NFS = f"""#!/bin/sh
 # Kernels without NFS: the share "ADDRESS:/lab" is a folder.
 [ $# -ge 2 ] || exit 1
@@ -21,6 +21,23 @@ def mount(*argv: str) -> None:
     subprocess.run(["mount", *argv], check=True)
 
 
+# Names that have to be asked for far away would cost each connection seconds: here nobody is asked.
+FILES = {
+    # a line for each: libvirt calls itself by the first name of its line
+    "/etc/hosts": f"127.0.0.1 localhost\n{ADDRESS} lab\n{ADDRESS} edge-1\n{ADDRESS} edge-2\n",
+    "/etc/resolv.conf": "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n",
+}
+
+
+def put(path: str, text: str) -> None:
+    """Another file in the place of one, seen in here alone."""
+    ours, theirs = STATE / "etc" / Path(path).name, Path(os.path.realpath(path))
+    ours.write_text(text)
+    theirs.parent.mkdir(parents=True, exist_ok=True)
+    theirs.touch()
+    mount("--bind", str(ours), str(theirs))
+
+
 def furnish() -> None:
     subprocess.run(["hostname", "lab"], check=True)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
@@ -30,6 +47,8 @@ def furnish() -> None:
     mount("-t", "cgroup2", "cgroup2", "/sys/fs/cgroup")
     for folder in ("netns", "lock", "libvirt", "dnsmasq"):
         Path("/run", folder).mkdir()
+    for path, text in FILES.items():
+        put(path, text)
     Path("/run/meghdwar-lab").write_text(f"{STATE}\n")
     NFS.mkdir(parents=True, exist_ok=True)
     program = STATE / "sbin" / "mount.nfs"

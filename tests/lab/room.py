@@ -38,7 +38,7 @@ def make(place: Place) -> None:
         ready.unlink(missing_ok=True)
         (place.state / "sbin").mkdir(exist_ok=True)
         argv = ["unshare", "--net", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        first = ["/usr/bin/python3", "-I", HERE / "first.py", place.state, place.lib("nfs")]
+        first = ["/usr/bin/python3", "-I", HERE / "first.py", place.state, place.lib("nfs"), place.address]
         start([*argv, "--propagation", "private", *first], place.state / "room.pid", place.log("room"))
         if not wait_until(ready.exists, 20):
             raise RuntimeError(f"cannot make the lab's namespaces: see {place.log('room')}")

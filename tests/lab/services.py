@@ -121,12 +121,11 @@ def senlin(place: Place) -> list[Service]:
 
 
 def machines(place: Place) -> list[Service]:
-    """Everything that servers need: placement, images, networks, computes, volumes."""
+    """What serves requests for machines: placement, images, networks, servers, volumes."""
     neutron, cinder = place.etc("neutron"), f"--config-file={place.etc('cinder') / 'cinder.conf'}"
     network = f"--config-file={neutron / 'neutron.conf'}"
-    first = f"--config-file={neutron / HOSTS[0]}.ini"
     nova = f"--config-file={place.etc('nova-lab') / 'nova.conf'}"
-    found = [
+    return [
         uwsgi(
             "placement", place, 8778, "/usr/bin/placement-api", 4,
             OS_PLACEMENT_CONFIG_DIR=str(place.etc("placement")),
@@ -142,9 +141,18 @@ def machines(place: Place) -> list[Service]:
         uwsgi("cinder-api", place, 8776, "/usr/bin/cinder-wsgi", 6, "--pyargv", cinder),
         Service("cinder-scheduler", ("cinder-scheduler", cinder)),
         Service("cinder-volume", ("cinder-volume", cinder)),
+    ]  # fmt: skip
+
+
+def agents(place: Place) -> list[Service]:
+    """What moves packets. Each asks the network service at once, and waits for a minute when that is not there yet."""
+    neutron = place.etc("neutron")
+    network = f"--config-file={neutron / 'neutron.conf'}"
+    first = f"--config-file={neutron / HOSTS[0]}.ini"
+    found = [
         Service("neutron-dhcp", ("neutron-dhcp-agent", network, f"--config-file={neutron / 'dhcp.ini'}", first)),
         Service("neutron-l3", ("neutron-l3-agent", network, f"--config-file={neutron / 'routers.ini'}", first)),
-    ]  # fmt: skip
+    ]
     for host in HOSTS:
         bridges = (f"--config-file={neutron / 'bridges.ini'}", f"--config-file={neutron / host}.ini")
         found.append(Service(f"neutron-bridges-{host}", ("neutron-linuxbridge-agent", network, *bridges)))
@@ -171,6 +179,7 @@ def every(place: Place) -> Iterator[Service]:
         yield from heat(place, which)
     yield from senlin(place)
     yield from machines(place)
+    yield from agents(place)
     for host in HOSTS:
         yield libvirt(place, host)
         yield compute(place, host)

@@ -45,6 +45,7 @@ setup(
     package_data={
         "meghdwar": ["py.typed"],
         "meghdwar.driver.migrations": ["*.mako"],
+        "meghdwar.heat_plugin": ["README.md"],
         "meghdwar.tosca": ["**/*.yaml", "examples/scripts/*.sh", "examples/images/**/*"],
         "meghdwar.templates": ["**/*.j2"],
     },

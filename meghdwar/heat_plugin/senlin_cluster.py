@@ -6,7 +6,7 @@ from heat.common import exception
 from heat.engine import attributes, constraints, properties
 
 from .senlin_resource import SenlinResource
-from .senlin_work import PATIENCE_S
+from .senlin_work import PATIENCE_S, Row
 
 SIZES = ("min_size", "max_size", "desired_capacity")
 OWN = ("name", "metadata", "timeout", "profile")
@@ -90,7 +90,7 @@ class Cluster(SenlinResource):
     def handle_create(self):
         given = {name: self.properties[name] for name in (*SIZES, self.METADATA, self.TIMEOUT)}
         made = self.begin({"name": self.own_name(), "profile_id": self.properties[self.PROFILE], **given})
-        return _Then(made, self.work([self._bind(p) for p in self.properties[self.POLICIES] or ()], PATIENCE_S))
+        return Row(made, self.work([self._bind(p) for p in self.properties[self.POLICIES] or ()], PATIENCE_S))
 
     def handle_update(self, json_snippet, tmpl_diff, prop_diff):
         calls = []
@@ -139,16 +139,6 @@ class Cluster(SenlinResource):
         if key == "policies":
             return attributes.select_from_attribute(sorted(self.senlin().bound(self.resource_id)), path)
         return super().get_attribute(key, *path)
-
-
-class _Then:
-    """One work after another."""
-
-    def __init__(self, *works):
-        self._works = works
-
-    def is_done(self):
-        return all(work.is_done() for work in self._works)
 
 
 def resource_mapping():

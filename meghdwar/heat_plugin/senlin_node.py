@@ -5,7 +5,7 @@ from __future__ import annotations
 from heat.engine import attributes, properties
 
 from .senlin_resource import SenlinResource
-from .senlin_work import PATIENCE_S
+from .senlin_work import PATIENCE_S, Row
 
 OWN = ("name", "metadata", "profile")
 Schema, Attribute = properties.Schema, attributes.Schema
@@ -33,13 +33,20 @@ class Node(SenlinResource):
     }
 
     def handle_create(self):
-        return self.begin(
+        """A cluster gives its nodes names of its own making, whatever was asked for: so it is named afterwards."""
+        name = self.own_name()
+        made = self.begin(
             {
-                "name": self.own_name(),
+                "name": name,
                 "profile_id": self.properties[self.PROFILE],
                 "cluster_id": self.properties[self.CLUSTER],
                 "metadata": self.properties[self.METADATA],
             }
+        )
+        if not self.properties[self.CLUSTER]:
+            return made
+        return Row(
+            made, self.work([lambda: self.senlin().change(self.kind, self.resource_id, {"name": name})], PATIENCE_S)
         )
 
     def handle_update(self, json_snippet, tmpl_diff, prop_diff):

@@ -59,7 +59,7 @@ class SenlinResource(resource.Resource):
         return self.properties["name"] or self.physical_resource_name()
 
     def begin(self, body):
-        """Has it made and notes its id at once, so that whatever happens next it is found again; the work to wait for."""
+        """Has it made and notes its id at once, so that it is found again whatever comes; the work to wait for."""
         found, action = self.senlin().make(self.kind, body)
         self.resource_id_set(found["id"])
         return self.work([lambda: action])

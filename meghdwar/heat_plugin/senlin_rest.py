@@ -10,6 +10,8 @@ from keystoneauth1 import exceptions
 SERVICE = "clustering"
 SUCCEEDED = "SUCCEEDED"
 ENDED_BADLY = ("FAILED", "CANCELLED")
+PATHS = {kind: f"/v1/{kind}s" for kind in ("action", "cluster", "node", "profile", "receiver")}
+PATHS["policy"] = "/v1/policies"
 COLLECT = {"OpenStack-API-Version": "clustering 1.2"}  # Senlin's oldest cannot collect
 
 
@@ -32,24 +34,24 @@ class Senlin:
     def make(self, kind, body):
         """POSTs it; (what Senlin says it is, action)."""
         given = {key: value for key, value in body.items() if value is not None}
-        answer = self._ask("POST", f"/v1/{kind}s", {kind: given})
+        answer = self._ask("POST", PATHS[kind], {kind: given})
         return answer.json()[kind], _action_of(answer)
 
     def look(self, kind, identity, **query):
         """What Senlin knows of it, or None when it is gone."""
         try:
-            return self._ask("GET", f"/v1/{kind}s/{identity}", params=query).json()[kind]
+            return self._ask("GET", f"{PATHS[kind]}/{identity}", params=query).json()[kind]
         except exceptions.NotFound:
             return None
 
     def change(self, kind, identity, body):
         """PATCHes it; the action."""
-        return _action_of(self._ask("PATCH", f"/v1/{kind}s/{identity}", {kind: body}))
+        return _action_of(self._ask("PATCH", f"{PATHS[kind]}/{identity}", {kind: body}))
 
     def remove(self, kind, identity):
         """Asks for it to be deleted; (whether it is gone already, action)."""
         try:
-            return False, _action_of(self._ask("DELETE", f"/v1/{kind}s/{identity}"))
+            return False, _action_of(self._ask("DELETE", f"{PATHS[kind]}/{identity}"))
         except exceptions.NotFound:
             return True, None
 

@@ -50,6 +50,16 @@ class Work:
             return False
 
 
+class Row:
+    """One work after another."""
+
+    def __init__(self, *works):
+        self._works = works
+
+    def is_done(self):
+        return all(work.is_done() for work in self._works)
+
+
 class Removal:
     """Asks for something to be deleted until it is gone, also while others hold it for some time."""
 

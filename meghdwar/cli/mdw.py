@@ -38,7 +38,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "gateway_doctor": ("gateways", "doctor"),
     "gateway_remove": ("gateways", "remove"),
     "sight": ("sightings", "sight"),
-    "watch": ("sightings", "watch"),
+    "watch": ("watching", "watch"),
 }
 
 

@@ -215,7 +215,7 @@ def _sightings(commands: _SubParsersAction[ArgumentParser]) -> None:
         "--metrics", metavar="PORT", type=int, help="serve Prometheus metrics on this port of the loopback"
     )
     watch.add_argument(
-        "--members", metavar="URL", help="share the work with other drivers through this (MEGHDWAR_MEMBERS)"
+        "--members", metavar="URL", default="", help="share the work with other drivers through this (MEGHDWAR_MEMBERS)"
     )
 
 

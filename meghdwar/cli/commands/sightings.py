@@ -1,4 +1,4 @@
-"""mdw sight and mdw watch: subscribers are seen somewhere, and their cloudlets follow them."""
+"""mdw sight: a subscriber was seen somewhere, and what follows is done."""
 
 from __future__ import annotations
 
@@ -81,7 +81,3 @@ def data(driver: Driver, each: Followed) -> dict[str, Any]:
         "busy": each.busy or None,
         "operation": None if each.operation is None else row(driver, each.operation),
     }
-
-
-def watch(options: Namespace, driver: Driver) -> int:
-    raise DriverError("cannot watch yet")

@@ -8,7 +8,7 @@ import signal
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from threading import Lock
 from typing import IO, Any
 
@@ -16,6 +16,7 @@ from meghdwar.cli.commands.operations import row, sentence
 from meghdwar.cli.commands.sightings import data, told
 from meghdwar.driver.control import Driver
 from meghdwar.driver.follow import Followed
+from meghdwar.driver.members import Members
 from meghdwar.driver.metrics import Metrics
 from meghdwar.driver.observers import Observers, listeners
 from meghdwar.driver.operation import DriverError, Operation
@@ -147,14 +148,12 @@ def _served(options: Namespace) -> Iterator[Metrics]:
 
 
 @contextmanager
-def _members(options: Namespace, driver: Driver) -> Iterator[Any]:
+def _members(options: Namespace, driver: Driver) -> Iterator[Alone | Members]:
     url = options.members or os.environ.get("MEGHDWAR_MEMBERS", "")
     if not url:
         yield Alone()
         return
-    from meghdwar.driver import members
-
-    with members.join(url, driver.owner) as joined:
+    with closing(Members(url, driver.owner)) as joined:
         yield joined
 
 

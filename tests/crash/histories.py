@@ -14,6 +14,7 @@ from threading import Event, Thread
 from typing import Any
 
 from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 
 from meghdwar.driver import database
 from meghdwar.driver.hypervisor import Hypervisor, Power, Seen
@@ -167,6 +168,17 @@ class Edge:
         """A driver that has ended already is no longer there to be told."""
         with suppress(ProcessLookupError):
             os.kill(pid, what)
+
+    def stop(self, pid: int) -> None:
+        """It stands still, but not in a transaction: that would keep everybody out of an SQLite database."""
+        while True:
+            self.signal(pid, signal.SIGSTOP)
+            try:
+                with self.database.engine.begin():
+                    return
+            except OperationalError:
+                self.signal(pid, signal.SIGCONT)
+                time.sleep(0.002)
 
     def kill(self, pid: int) -> None:
         self.signal(pid, signal.SIGKILL)

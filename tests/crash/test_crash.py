@@ -129,7 +129,7 @@ def test_a_driver_that_stood_still(make: Make, strategy: str, request: pytest.Fi
         task = edge.task(operation)
         first = edge.drivers.start(task)
         time.sleep(chance.uniform(0.02, usual_s))
-        edge.signal(first, signal.SIGSTOP)
+        edge.stop(first)
         begun = edge.is_begun(operation.id)
         status = edge.operate(operation) if begun else COMPLETED
         edge.signal(first, signal.SIGCONT)

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from meghdwar.driver import local_process
 from meghdwar.driver.hypervisor import Access, HypervisorError, Power, Refused, Seen, Stale, Unbounded, Version
 from meghdwar.driver.instance import Disk, Files, Instance
 from meghdwar.driver.local import Local
-from meghdwar.driver.local_folder import Place
+from meghdwar.driver.local import process as local_process
+from meghdwar.driver.local.folder import Place
 from meghdwar.model import Ready
 from tests.contract.pairs import eventually
 
@@ -256,7 +256,7 @@ def test_what_does_not_want_to_end(
 
 def descendants(folder: Path) -> set[int]:
     """Everything that the launcher is an ancestor of."""
-    launchers = set(below(folder, b"local_launcher"))
+    launchers = set(below(folder, b"local/launcher.py"))
     found, new = set(launchers), set(launchers)
     while new:
         new = {int(each) for each in filter(str.isdigit, os.listdir("/proc")) if parent(int(each)) in new} - found

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from meghdwar.driver import local_copy
 from meghdwar.driver.hypervisor import Access, Full, Stale, Unbounded
 from meghdwar.driver.instance import Disk, Instance
 from meghdwar.driver.local import Local
-from meghdwar.driver.local_copy import BLOCK, Copying, DifferentError
+from meghdwar.driver.local import copying as local_copy
+from meghdwar.driver.local.copying import BLOCK, Copying, DifferentError
 
 
 class Copies:

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from meghdwar.driver.local_folder import remove_tree, replace_file, sync_folder
+from meghdwar.driver.local.folder import remove_tree, replace_file, sync_folder
 
 BLOCK = 2**20
 TICK_NS = 50_000_000  # more than a tick of any kernel's clock, with which files are stamped

@@ -1,10 +1,10 @@
 """The folder that a `local` gateway is: what it remembers of each instance, and a lock for each, safe to be killed in.
 
     GATEWAY/meghdwar-gateway             says that the folder is ours
-    GATEWAY/images/...                   images by checksum (local_image)
+    GATEWAY/images/...                   images by checksum (image.py)
     GATEWAY/instances/NAME/lock          held while something is changed
     GATEWAY/instances/NAME/record.json   the epoch, whether it may write, its image, its address, its versions
-    GATEWAY/instances/NAME/alive         locked by what runs of it (local_launcher)
+    GATEWAY/instances/NAME/alive         locked by what runs of it (launcher.py)
     GATEWAY/instances/NAME/root          where it runs; there once it is defined
     GATEWAY/instances/NAME/disks/DISK    its state
 
@@ -84,8 +84,17 @@ class Place:
     def output(self) -> Path:
         return self.folder / "output"
 
+    @property
+    def attached(self) -> Path:
+        """A folder with a file for each disk that was attached, which says where."""
+        return self.folder / "attached"
+
     def disk(self, name: str) -> Path:
         return self.disks / name
+
+    def compared(self, name: str) -> Path:
+        """What copying.py remembers of the last copy of a disk."""
+        return self.folder / f"compared-{name}.json"
 
 
 # errors
@@ -163,6 +172,10 @@ class Folder:
     def __init__(self, gateway: str, path: Path, timeout_s: float) -> None:
         self.gateway, self.path, self.timeout_s = gateway, path, timeout_s
 
+    @property
+    def images(self) -> Path:
+        return self.path / "images"
+
     # whose it is
     def check(self, asked: str) -> bool:
         """Whether anything of ours is here; False for an empty folder, which is ours to take."""
@@ -189,7 +202,7 @@ class Folder:
                 replace_file(self.path / MARKER, json.dumps({"format": FORMAT}).encode())
         with explained(self.gateway, asked):
             (self.path / "instances").mkdir(exist_ok=True)
-            (self.path / "images").mkdir(exist_ok=True)
+            self.images.mkdir(exist_ok=True)
 
     # instances
     def place(self, name: str) -> Place:

@@ -1,6 +1,6 @@
 """Starts a process and stays beside it, so that nothing that descends from it is ever lost; run as a script of its own.
 
-    python -IS local_launcher.py ALIVE LOCK GRACE_S -- COMMAND... 2>OUTPUT
+    python -IS launcher.py ALIVE LOCK GRACE_S -- COMMAND... 2>OUTPUT
 
 It takes the lock of the file ALIVE, writes down who it is, becomes the one that orphans fall to, and runs the command
 in the folder and environment that it was given. When the command runs it says "ok", lets go of the descriptor LOCK

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from meghdwar.driver import local_launcher
-from meghdwar.driver.local_folder import Place, started
+from meghdwar.driver.local import launcher
+from meghdwar.driver.local.folder import Place, started
 
 GRACE_S = 2.0  # what is asked to end gets this long
 HUNT_S = 10.0  # and what has lost its launcher is looked for this long
@@ -35,10 +35,10 @@ class StillLivesError(Exception):
 def start(place: Place, lock: int, command: Sequence[str], environment: Mapping[str, str]) -> None:
     """Runs the command in the instance's root. The lock of the instance is the launcher's too until all is written
     down: when the driver is killed meanwhile, nobody else comes in before it is known what runs."""
-    launcher = [sys.executable, "-IS", local_launcher.__file__, str(place.alive), str(lock), str(GRACE_S), "--"]
+    beside = [sys.executable, "-IS", launcher.__file__, str(place.alive), str(lock), str(GRACE_S), "--"]
     with open(place.output, "ab") as output:
         done = subprocess.run(  # noqa: S603 - what an instance runs is what its descriptor says
-            [*launcher, *command],
+            [*beside, *command],
             cwd=place.root,
             env=dict(environment),
             pass_fds=(lock,),
@@ -106,7 +106,7 @@ def _ended(place: Place) -> bool:
         return True
     except UnicodeDecodeError:
         return False
-    return words == ["ended"] or (len(words) == 3 and words[2] != local_launcher.boot())
+    return words == ["ended"] or (len(words) == 3 and words[2] != launcher.boot())
 
 
 # what has lost its launcher
@@ -142,7 +142,7 @@ def _strays(place: Place) -> Iterator[int]:
     mark = f"{MARK}={place.root}".encode()
     alive = os.fspath(place.alive.resolve())
     known = {pid for pid in _processes() if _marked(pid, mark) or _holds(pid, alive)} - {os.getpid()}
-    parents = {pid: local_launcher.parent(pid) for pid in _processes()}
+    parents = {pid: launcher.parent(pid) for pid in _processes()}
     while more := {pid for pid, parent in parents.items() if parent in known and pid not in known}:
         known |= more
     yield from sorted(pid for pid in known if started(pid))

@@ -9,7 +9,7 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from threading import get_native_id
 
-from meghdwar.driver.local_folder import NAME, remove_tree, replace_file, sync_folder
+from meghdwar.driver.local.folder import NAME, remove_tree, replace_file, sync_folder
 
 START = "start"  # what a folder runs when the descriptor gives no command
 

@@ -48,17 +48,16 @@ def _serve(client: socket.socket) -> None:
             return
 
 
-def _connected(host: str, port: int, within_s: float = 1.0) -> socket.socket:
-    """Asks again and again: a guest that was not there for the first packet would be asked for a second time only a
-    second later."""
+def _connected(host: str, port: int, within_s: float = 0.4) -> socket.socket:
+    """A guest that was not ready for the first packet would get the second one only a second later, so it is asked
+    anew; where nobody has the address (no route to host) nobody will answer."""
     end = time.monotonic() + within_s
     while True:
         try:
             return socket.create_connection((host, port), timeout=0.15)
-        except OSError:
+        except TimeoutError:
             if time.monotonic() > end:
                 raise
-            time.sleep(0.01)
 
 
 def _pass(source: socket.socket, target: socket.socket) -> None:

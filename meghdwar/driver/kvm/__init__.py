@@ -4,9 +4,10 @@ A virtual machine is an image that the gateway has once, and an overlay of its o
 its state is on disks of its own that are plugged in and out. It moves while it runs (`live`), or stopped (`cold`,
 `precopy`), or its state goes to one that waits for it (`warm`).
 
-What `fence="checked"` leaves possible: a driver that is stopped for longer than its lease between looking and acting
-acts once with an old epoch. Its `start` then starts a copy that has lost its disks to `remove`, or fails because the
-domain is gone; QEMU locks its disks, so that no two of one gateway ever have the same one open.
+What `fence="checked"` leaves possible: a driver that stands still for longer than its lease, exactly between its look
+and its act, acts once with an old epoch when it goes on. What it wakes so it looks at again at once and stops; that it
+is killed in that very moment as well is all that is left. A newer epoch ends a migration that an older one has begun.
+QEMU locks its disks, so no two guests of one gateway ever have the same one open.
 """
 
 from __future__ import annotations
@@ -167,6 +168,8 @@ class Kvm:
             kept = self.pool.kept(instance.name)
             if kept.now != new:
                 raise Stale(f"{instance.name} was taken over at {self.gateway} with epoch {kept.now.epoch}")
+        if now.epoch < claim.epoch:
+            migration.end(self, instance)
         self.pool.delete(each.volume(instance.name) for each in kept.held[:-1])
 
     def _checked(self, instance: Instance, claim: Claim) -> Kept:
@@ -234,9 +237,18 @@ class Kvm:
             raise HypervisorError(self.gateway, f"start {instance.name}", "it is in the middle of a move", retry=True)
         if state is State.PAUSED:
             self.connection.resume(there)
-            return
-        self.pool.delete([f"{instance.name}.saved"] if kept.saved else [])
-        self.connection.start(there)
+        else:
+            self.pool.delete([f"{instance.name}.saved"] if kept.saved else [])
+            self.connection.start(there)
+        self._still_mine(instance, claim, there)
+
+    def _still_mine(self, instance: Instance, claim: Claim, there: Domain) -> None:
+        """Nobody took it over while it was woken; else it is put to sleep again at once."""
+        now = self.pool.kept(instance.name).now
+        if now.epoch > claim.epoch:
+            if not now.writer:
+                self.connection.destroy(there)
+            raise Stale(f"{instance.name} was taken over at {self.gateway} with epoch {now.epoch}")
 
     def stop(self, instance: Instance, claim: Claim) -> None:
         self._checked(instance, claim)
@@ -269,6 +281,7 @@ class Kvm:
                 self.attach(instance, disk, claim)
         if state is State.PAUSED:
             self.connection.resume(there)
+            self._still_mine(instance, claim, there)
         elif state is State.STOPPED and not (kept.saved and migration.restored(self, instance)):
             self.start(instance, claim)
 

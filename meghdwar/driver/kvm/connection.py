@@ -270,7 +270,7 @@ class Connection:
             return {}
 
         def work(c: Any) -> Mapping[str, Any]:
-            stats = found(domain.jobStats) or {}
+            stats = _job(domain)
             if stats.get("type", libvirt.VIR_DOMAIN_JOB_NONE) == libvirt.VIR_DOMAIN_JOB_NONE:
                 return {}
             operation = stats.get("operation")
@@ -368,12 +368,21 @@ def _state(domain: Domain) -> State:
         return State.STOPPED if domain.isPersistent() else State.ABSENT
     if state != libvirt.VIR_DOMAIN_PAUSED:
         return State.RUNNING
-    stats = found(domain.jobStats) or {}
-    if stats.get("operation") == libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN:
+    if _job(domain).get("operation") == libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN:
         return State.ARRIVING
     if reason in (libvirt.VIR_DOMAIN_PAUSED_MIGRATION, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP):
         return State.LEFT
     return State.PAUSED
+
+
+def _job(domain: Domain) -> Mapping[str, Any]:
+    """What is under way with it; what does not run has nothing under way."""
+    try:
+        return domain.jobStats() or {}
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in (libvirt.VIR_ERR_OPERATION_INVALID, *ABSENT):
+            return {}
+        raise
 
 
 def _where(live: bool, config: bool) -> int:

@@ -50,6 +50,16 @@ def migrate(source: Kvm, target: Kvm, instance: Instance, claim: Claim) -> None:
         _by_saving(source, target, instance, claim)
 
 
+def end(side: Kvm, instance: Instance) -> None:
+    """Nothing goes from here to anywhere any more: what an older epoch has begun is stopped, or has ended."""
+    one, until = side.connection.domain(instance.name), time.monotonic() + side.access.timeout_s
+    while side.connection.job(one).get("out"):
+        side.connection.abort(one)
+        if time.monotonic() > until:
+            raise HypervisorError(side.gateway, f"end the move of {instance.name}", "it does not end", retry=True)
+        time.sleep(0.02)
+
+
 # finding out
 def _settled(source: Kvm, target: Kvm, instance: Instance, asked: str) -> tuple[State, State]:
     """How it is at both once nothing is under way between them and nothing is half there.

@@ -153,3 +153,6 @@ def sweep(state: Path, gateway: str) -> None:
         file.unlink()
     if left:
         libvirtd.virsh(state, gateway, "pool-refresh", "meghdwar", check=False)
+    lab = network.find(state)
+    if lab:  # the next guest with that address has another hardware address
+        processes.run(["ip", "-n", lab.namespace(gateway), "neigh", "flush", "dev", libvirtd.BRIDGE], check=False)

@@ -11,6 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -68,18 +69,42 @@ _events = threading.Lock()
 _events_run = False
 
 
+class _Opened:
+    """A connection and how many are using it: one that is closed under a call takes the process with it."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection, self._users, self._lock = connection, 1, threading.Lock()
+
+    def enter(self) -> bool:
+        with self._lock:
+            if not self._users or not self.connection.isAlive():
+                return False
+            self._users += 1
+            return True
+
+    def leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            last = not self._users
+        if last:
+            with suppress(libvirt.libvirtError):
+                self.connection.close()
+
+
 class Connection:
     """A gateway's libvirt. It is opened when it is first asked for, and again after it was lost; threads share it."""
 
     def __init__(self, access: Access) -> None:
         self.access = access
-        self._lock = threading.Lock()
-        self._opened: Any = None
+        self._opening, self._lock = threading.Lock(), threading.Lock()
+        self._opened: _Opened | None = None
 
     def close(self) -> None:
-        opened, self._opened = self._opened, None
+        """What is asked of it next opens it again."""
+        with self._lock:
+            opened, self._opened = self._opened, None
         if opened is not None:
-            threading.Thread(target=_close, args=(opened,), daemon=True).start()
+            threading.Thread(target=opened.leave, daemon=True).start()  # it speaks to the daemon once more
 
     def call(
         self,
@@ -99,7 +124,11 @@ class Connection:
 
         def run() -> None:
             try:
-                result.append(work(self._open()))
+                opened = self._enter()
+                try:
+                    result.append(work(opened.connection))
+                finally:
+                    opened.leave()
             except BaseException as error:
                 errors.append(error)
             finally:
@@ -121,14 +150,21 @@ class Connection:
             raise self._translated(asked, errors[0])
         return result[0]
 
-    def _open(self) -> Any:
-        with self._lock:
-            if self._opened is not None and self._opened.isAlive():
-                return self._opened
+    def _enter(self) -> _Opened:
+        """The open connection, which stays open until it is left."""
+        with self._opening:
+            with self._lock:
+                if self._opened is not None and self._opened.enter():
+                    return self._opened
+            self.close()
             _run_events()
-            self._opened = libvirt.open(pinned_uri(self.access))
-            self._opened.setKeepAlive(KEEPALIVE_S, KEEPALIVE_COUNT)
-            return self._opened
+            connection = libvirt.open(pinned_uri(self.access))
+            connection.setKeepAlive(KEEPALIVE_S, KEEPALIVE_COUNT)
+            opened = _Opened(connection)
+            opened.enter()
+            with self._lock:
+                self._opened = opened
+            return opened
 
     def _translated(self, asked: str, error: BaseException) -> BaseException:
         if not isinstance(error, libvirt.libvirtError):
@@ -380,6 +416,11 @@ def _job(domain: Domain) -> Mapping[str, Any]:
     try:
         return domain.jobStats() or {}
     except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_OPERATION_UNSUPPORTED:  # who receives it has no figures
+            return {
+                "type": libvirt.VIR_DOMAIN_JOB_UNBOUNDED,
+                "operation": libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN,
+            }
         if error.get_error_code() in (libvirt.VIR_ERR_OPERATION_INVALID, *ABSENT):
             return {}
         raise
@@ -404,10 +445,3 @@ def _run_events() -> None:
 
         threading.Thread(target=forever, name="libvirt events", daemon=True).start()
         _events_run = True
-
-
-def _close(opened: Any) -> None:
-    try:
-        opened.close()
-    except libvirt.libvirtError:
-        return

@@ -46,7 +46,7 @@ def migrate(source: Kvm, target: Kvm, instance: Instance, claim: Claim) -> None:
     except ImpossibleError as error:
         here, there = _settled(source, target, instance, asked)
         if source.access.options.get("migration") == "live" or here is not State.RUNNING or there in LIVELY:
-            raise HypervisorError(source.gateway, asked, error.why) from None
+            raise HypervisorError(source.gateway, asked, error.why, retry=error.retry) from None
         _by_saving(source, target, instance, claim)
 
 
@@ -180,6 +180,10 @@ def _after_failure(
         return
     made = set(target.pool.names()) - before
     target.pool.delete(volume for volume in made if volume.partition(".")[0] == instance.name)
+    if isinstance(error, Unreachable) and here is State.RUNNING:
+        # both answer to us, so it is the one that the other does not get to
+        why = f"{error.why}; let {source.gateway} get to {target.gateway}, see its options migrate_uri and migrate_data"
+        raise ImpossibleError(source.gateway, asked, why, retry=True) from None
     if isinstance(error, ImpossibleError | Unreachable):
         raise error
     raise HypervisorError(source.gateway, asked, error.why, retry=True) from None

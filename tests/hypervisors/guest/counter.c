@@ -2,8 +2,8 @@
  *
  * GET /next appends "N CRC\n" to /data/log (CRC: the CRC-32 of the text N, 8 hex digits), makes it durable and only
  * then answers N; GET /n answers the last N. GET /mark?TEXT writes TEXT over the file `mark` beside the log, in place and
- * durably, and GET /mark answers it; GET /fill?N makes a file `fill` of N random bytes. Without its disk it answers 503
- * and waits: the disk may come at any time.
+ * durably, and GET /mark answers it; GET /fill?N makes a file `fill` of N random bytes. GET /memory?TEXT keeps TEXT in
+ * memory only, GET /memory answers it. Without its disk it answers 503 to the others: the disk may come at any time.
  * The kernel's command line says who it is: meghdwar.address=A and meghdwar.disk=SERIAL:LOCATION.
  */
 #include <arpa/inet.h>
@@ -23,7 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char serial[64], location[128], device[64], log_path[160];
+static char memory[256], serial[64], location[128], device[64], log_path[160];
 static int log_file = -1;
 static unsigned long last;
 
@@ -161,6 +161,11 @@ static int fill(long size) {
 static const char *serve(char *path, char *body, int size) {
     char *rest = strchr(path, '?');
     if (rest) *rest++ = 0;
+    if (!strcmp(path, "/memory")) {
+        if (rest) snprintf(memory, sizeof memory, "%s", rest);
+        snprintf(body, size, "%s", memory);
+        return "200 OK";
+    }
     take_hold();
     if (log_file < 0) return "503 Service Unavailable";
     int good = 1;

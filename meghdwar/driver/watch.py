@@ -359,7 +359,7 @@ class Watch:
             except Busy:
                 return  # another driver was quicker
             except Stale as error:
-                self.observer.lost(f"finish {operation.id}", error)
+                self._lost(f"finish {operation.id}", error)
             except HandedOver:
                 return
             except Exception as error:
@@ -378,7 +378,7 @@ class Watch:
             except HandedOver:
                 return None
             except Stale as error:
-                self.observer.lost(what, error)
+                self._lost(what, error)
                 return None
             except JournalError as error:
                 if tries == 0:
@@ -394,6 +394,10 @@ class Watch:
                 if tries:
                     LOG.info("could %s after %d tries", what, tries + 1)
                 return done
+
+    def _lost(self, what: str, error: Stale) -> None:
+        LOG.warning("could not %s: %s", what, error)
+        self.observer.lost(what, error)
 
     def _failed(self, what: str, error: Exception) -> None:
         """Tells it; a mistake of ours with where it was made."""

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+import logging
+import math
 import os
 import signal
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from threading import Lock
+from threading import Event, Lock
 from typing import IO, Any
 
 from meghdwar.cli.commands.operations import row, sentence
 from meghdwar.cli.commands.sightings import data, told
+from meghdwar.driver import logs
 from meghdwar.driver.control import Driver
 from meghdwar.driver.follow import Followed
 from meghdwar.driver.members import Members
 from meghdwar.driver.metrics import Metrics
 from meghdwar.driver.observers import Observers, listeners
 from meghdwar.driver.operation import DriverError, Operation
+from meghdwar.driver.reach import keep_asking
 from meghdwar.driver.stream import Bad, Clock, read, replayed
 from meghdwar.driver.track import Sighting
 from meghdwar.driver.watch import Alone, Observer, Settings, Tally, Watch
@@ -36,13 +40,14 @@ def watch(options: Namespace, driver: Driver) -> int:
     if options.speed is not None and not 0 <= options.speed < float("inf"):
         raise DriverError(f"cannot replay at the speed {options.speed}: it has to be 0 or more")
     with ExitStack() as stack:
-        metrics = stack.enter_context(_served(options))
+        stack.enter_context(_logged(options))
+        metrics = stack.enter_context(_served(options, driver))
         loop = Watch(
             driver,
             _settings(options),
             members=stack.enter_context(_members(options, driver)),
             observer=Observers(metrics, Printed(options, driver)),
-            clock=Clock(1.0 if options.speed is None else options.speed),
+            clock=_clock(options.speed),
         )
         driver.listener = listeners([driver.listener, metrics], loop.hear)
         stack.enter_context(_ended_by_signals(loop))
@@ -51,6 +56,11 @@ def watch(options: Namespace, driver: Driver) -> int:
     if tally.strict_at is not None:
         return BAD_LINE
     return LEFT if tally.left else DONE
+
+
+def _clock(speed: float | None) -> Clock:
+    """What time a replay has is not known before its first sighting."""
+    return Clock() if speed is None else Clock(speed, now=lambda: -math.inf)
 
 
 def _settings(options: Namespace) -> Settings:
@@ -125,16 +135,31 @@ class Printed(Observer):
         self._print(f"mdw: {bad}", {"bad": {"place": bad.place, "why": bad.why}}, error=True)
 
     def lost(self, what: str, error: Exception) -> None:
-        self._print(f"mdw: {error}", {"lost": {"what": what, "error": str(error)}}, error=True)
+        if self._programs:  # people read the log
+            self._print("", {"lost": {"what": what, "error": str(error)}})
 
     def failed(self, what: str, error: Exception) -> None:
-        self._print(f"mdw: cannot {what}: {error}", {"failed": {"what": what, "error": str(error)}}, error=True)
+        if self._programs:
+            self._print("", {"failed": {"what": what, "error": str(error)}})
 
 
 # what is round it
 @contextmanager
-def _served(options: Namespace) -> Iterator[Metrics]:
-    metrics = Metrics()
+def _logged(options: Namespace) -> Iterator[None]:
+    """Whoever stays says what goes wrong meanwhile, also when nobody asked for a log."""
+    if options.log is not None:
+        yield
+        return
+    handler = logs.set_up("warning")
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+
+@contextmanager
+def _served(options: Namespace, driver: Driver) -> Iterator[Metrics]:
+    metrics, end = Metrics(), Event()
     try:
         if options.metrics is not None:
             try:
@@ -142,8 +167,10 @@ def _served(options: Namespace) -> Iterator[Metrics]:
             except (OSError, OverflowError) as error:
                 raise DriverError(f"cannot serve metrics on port {options.metrics}: {error}") from None
             print(f"mdw: metrics at http://127.0.0.1:{port}/metrics", file=sys.stderr, flush=True)
+            keep_asking(driver, metrics.reached, end)
         yield metrics
     finally:
+        end.set()
         metrics.close()
 
 

@@ -115,15 +115,15 @@ def stage(scene: Scene) -> dict[str, Any]:
         scene.clear()
     scene.note("image")
     target.define(instance, claim)
+    if scene.operation.strategy == "warm" and not instance.files:  # files cannot be put under what runs already
+        scene.note("start")
+        target.start(instance, claim)  # before the copies: it is up by the time that its state has come
     sent = 0
     if scene.live:
         for disk in target.travelling(instance):
             target.make_disk(instance, disk, claim)
     elif scene.operation.strategy != "cold" and not scene.fenced:
         sent = sum(_rounds(scene, disk) for disk in target.travelling(instance))
-    if scene.operation.strategy == "warm" and not instance.files:  # files cannot be put under what runs already
-        scene.note("start")
-        target.start(instance, claim)
     return {"sent_bytes": sent}
 
 

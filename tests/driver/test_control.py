@@ -18,6 +18,7 @@ from meghdwar.driver.local import Local
 from meghdwar.driver.mobility import Sighting
 from meghdwar.driver.operation import COMPENSATED, COMPLETED, WAITING, Busy, DriverError, Fenced, Operation
 from meghdwar.model import Gateway
+from tests.contract.pairs import eventually
 from tests.hypervisors.local import IMAGES
 from tests.site import Site
 
@@ -220,7 +221,7 @@ def test_a_move_is_rolled_back_from_every_step_before_reroute(site: Site, step: 
     driver = site.driver()
     [left] = driver.journal.abandoned()
     assert driver.rollback(left.id, by="kim", because="changed my mind").status == COMPENSATED
-    assert site.ask("edge_a", arena, "/next") == "2"
+    assert eventually(lambda: site.ask("edge_a", arena, "/next"), 10) == "2"  # it has only just been started again
     assert site.gateways["edge_b"].inventory() == ()
     assert home(driver) == "edge_a"
     why = [entry.detail["error"] for entry in driver.journal.entries(left.id) if entry.phase == "failed"]

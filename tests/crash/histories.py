@@ -88,7 +88,8 @@ class Edge:
         self.gateways: Mapping[str, Hypervisor] = {each.gateway: each for each in (pair.source, pair.target)}
         self.database = database.open(str(folder / "crash.db"), lease_s=lease_s)
         self.database.inventory.add_instance(InstanceRecord(instance))
-        self.drivers = Drivers([pair.source.capabilities.kind], folder / "errors")
+        self.kind = pair.source.capabilities.kind
+        self.drivers = Drivers([self.kind], folder / "errors")
         self._numbers = count(1)
         self.home = pair.source.gateway
         built = self.operate(Operation(self._id(), "build", "test", instance.name, target=self.home))

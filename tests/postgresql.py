@@ -51,7 +51,9 @@ class Server:
         with log:
             self._process = subprocess.Popen(self._as_user(*command), stdout=log, stderr=log, cwd="/")
         end = time.monotonic() + 30
-        while subprocess.run([self._programs / "pg_isready", "-q", "-h", self._folder], check=False).returncode:
+        while subprocess.run(
+            [self._programs / "pg_isready", "-q", "-U", USER, "-h", self._folder], check=False
+        ).returncode:
             if self._process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError((self._folder / "log").read_text())
             time.sleep(0.02)

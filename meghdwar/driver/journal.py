@@ -109,7 +109,7 @@ class SqlJournal:
             row |= {"reason": fit(found.reason), "error": fit(found.error), "created_at": found.created_at}
             row["fenced"] = to_text(found.fenced) if found.fenced else None
             try:
-                added = connection.execute(self._add_operation, row).rowcount
+                added = connection.execute(self._add_operation, row).first()
             except IntegrityError:
                 connection.rollback()
                 raise self._unfinished(connection, operation.instance) from None

@@ -78,7 +78,8 @@ class Keeper:
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait(self._lease_s / 15 if self._kept else None)
+                if self._thread is not None:  # it may have become None while we were renewing
+                    self._changed.wait(self._lease_s / 15 if self._kept else None)
                 if self._thread is None:
                     return
                 due = [lease for lease in self._kept.values() if not lease.lost and self._due(lease)]

@@ -162,8 +162,8 @@ class SqlInventory:
             if connection.execute(update(subscribers).where(where).values(values)).rowcount:
                 return True
             if not expected_seen_at:
-                added = connection.execute(self._insert(subscribers).values(key | values).on_conflict_do_nothing())
-                if added.rowcount:
+                new = self._insert(subscribers).values(key | values).on_conflict_do_nothing()
+                if connection.execute(new.returning(subscribers.c.name)).first():
                     return True
             there = and_(same, subscribers.c.seen_at == record.seen_at, subscribers.c.state == record.state)
             return again and connection.execute(select(subscribers).where(there)).first() is not None

@@ -65,7 +65,9 @@ GIVEN_BACK = select(operations.c.status).where(
 
 # operations
 def add_operation(dialect: str) -> Any:
-    return _INSERT[dialect](operations).on_conflict_do_nothing(index_elements=[operations.c.id])
+    """It returns a row where the id was free."""
+    new = _INSERT[dialect](operations).on_conflict_do_nothing(index_elements=[operations.c.id])
+    return new.returning(operations.c.id)
 
 
 HOME = select(instances.c.gateway).where(instances.c.name == _name)

@@ -57,7 +57,10 @@ mkdir -p "$out/edge_a" "$out/edge_b"
 example=tosca/examples/arena-local.tosca.yaml
 inside=()
 if [ "$kind" = local ]; then
-    gateways=("edge_a --hypervisor local --endpoint $out/edge_a" "edge_b --hypervisor local --endpoint $out/edge_b")
+    gateways=()
+    for name in edge_a edge_b; do
+        gateways+=("$name"$'\t--hypervisor\tlocal\t--endpoint\t'"$out/$name")
+    done
     router=table:$PWD/$out/routes
 else
     example=$out/arena.tosca.yaml
@@ -82,7 +85,7 @@ fi
 # the driver
 say "two edge gateways, and the application on the first of them"
 for gateway in "${gateways[@]}"; do
-    read -r -a words <<<"$gateway"
+    IFS=$'\t' read -r -a words <<<"$gateway"
     run gateway add "${words[@]}"
 done
 images=()

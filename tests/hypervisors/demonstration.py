@@ -2,7 +2,7 @@
 
     python -m tests.hypervisors.demonstration lxd|kvm DESCRIPTOR
 
-It prints lines for a shell to read: `gateway ARGUMENTS` for each `mdw gateway add`, then `router`, `inside` (the words
+It prints lines for a shell: `gateway ARGUMENTS` (tabs between them) for each `mdw gateway add`, `router`, `inside` (words
 before a command that runs where the subscriber is) and `at` (the address of the cloudlet).
 """
 
@@ -60,7 +60,7 @@ def main() -> int:
     said = {"kind": kind, "a": one.endpoint, "b": two.endpoint, "address": address, "image": module.IMAGE}
     Path(file).write_text(DESCRIPTOR.format(**said, **CLOUDLETS[kind]))
     for name, access in (("edge_a", one), ("edge_b", two)):
-        print("gateway", shlex.join(arguments(name, access)))
+        print("gateway", "\t".join(arguments(name, access)))
     print(f"router iproute:{lab.namespace('core')}")
     print("inside", shlex.join(lab.inside("subscriber")))
     print(f"at {address}:80")

@@ -14,16 +14,21 @@ from meghdwar.driver.operation import DOING, DONE, ENDED, FAILED, UNDOING, UNDON
 
 # phase -> how it is said
 WORDS = {DOING: "...", DONE: "done", FAILED: "failed", UNDOING: "undoing", UNDONE: "undone"}
+GAP = frozenset({"fence", "pause", "transfer", "attach", "wake"})  # steps after which another begins in the gap
 
 
 class Progress:
-    """Hears of what happens in operations. `current` are those that are being worked, for whoever interrupts us."""
+    """Hears of what happens in operations. `current` are those that are being worked, for whoever interrupts us.
+
+    Between pause and reroute, when every millisecond counts, lines are only noted; they are printed after that.
+    """
 
     def __init__(self, options: Namespace) -> None:
         self.current: dict[str, Operation] = {}
         self._quiet = bool(options.quiet or options.log)  # a log says the same
         self._since: dict[tuple[str, str], float] = {}
         self._lock = Lock()
+        self._noted: dict[str, list[tuple[str, bool]]] = {}  # by operation
         self._status: Any = None
         if not self._quiet and fancy(options, sys.stderr):
             from rich.console import Console
@@ -41,10 +46,13 @@ class Progress:
                 self._tell(event)
 
     def close(self) -> None:
+        for operation in list(self._noted):
+            self._print_noted(operation)
         if self._status is not None:
             self._status.stop()
 
     def _end(self, operation: Operation) -> None:
+        self._print_noted(operation.id)
         if operation.status in ENDED:
             self.current.pop(operation.id, None)
         self.close()
@@ -61,8 +69,14 @@ class Progress:
             self._moving(f"{head}: {entry.step} {WORDS[entry.phase] if entry.phase == UNDOING else ''}".rstrip())
             return
         took = time.monotonic() - self._since.get(key, time.monotonic())
-        line = f"{head}: {entry.step} {WORDS.get(entry.phase, entry.phase)}, {seconds(took)}"
-        self._line(line + _said(entry.detail), entry.phase == FAILED)
+        line = f"{head}: {entry.step} {WORDS.get(entry.phase, entry.phase)}, {seconds(took)}{_said(entry.detail)}"
+        self._noted.setdefault(event.operation.id, []).append((line, entry.phase == FAILED))
+        if entry.phase != DONE or entry.step not in GAP:
+            self._print_noted(event.operation.id)
+
+    def _print_noted(self, operation: str) -> None:
+        for line, bad in self._noted.pop(operation, ()):
+            self._line(line, bad)
 
     def _moving(self, text: str) -> None:
         if self._status is not None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from meghdwar.driver.operation import DOING, DONE, FAILED, UNDOING, UNDONE, Entry
 
+NOT_PAUSED = "none"  # how the way of a pause begins that is none
+
 
 @dataclass(frozen=True, slots=True)
 class Took:
@@ -21,8 +23,8 @@ class Took:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """`gap_s` is from the beginning of `pause` to the end of `reroute`: None when it was not paused and rerouted.
-    `way` is how the source was paused."""
+    """`gap_s` is from the beginning of `pause` to the end of `reroute`: None when it was not paused and rerouted, or
+    went on running (`live`: what a subscriber misses then is nowhere in the journal). `way` is how it was paused."""
 
     steps: tuple[Took, ...]
     gap_s: float | None
@@ -36,12 +38,13 @@ def account(entries: Sequence[Entry]) -> Account:
     with the next step's beginning."""
     paused = next((entry.at for entry in entries if (entry.step, entry.phase) == ("pause", DOING)), None)
     routed = next((entry.at for entry in entries if (entry.step, entry.phase) == ("reroute", DONE)), None)
+    way = next((str(entry.detail["way"]) for entry in entries if "way" in entry.detail), "")
     return Account(
         steps=tuple(_steps(entries)),
-        gap_s=None if paused is None or routed is None else routed - paused,
+        gap_s=None if paused is None or routed is None or way.startswith(NOT_PAUSED) else routed - paused,
         sent_bytes=sum(int(entry.detail.get("sent_bytes", 0)) for entry in entries if entry.phase == DONE),
         seconds=entries[-1].at - entries[0].at if entries else 0.0,
-        way=next((str(entry.detail["way"]) for entry in entries if "way" in entry.detail), ""),
+        way=way,
     )
 
 

@@ -96,7 +96,7 @@ class Metrics(Observer):
         assert entry is not None  # noqa: S101 - whoever calls has looked
         if entry.phase in (DOING, UNDOING):
             going.step_at = now
-            if (entry.step, entry.phase) == ("pause", DOING):
+            if (entry.step, entry.phase) == ("pause", DOING) and operation.strategy != "live":  # which pauses nothing
                 going.paused_at = now
             return
         if entry.phase not in (DONE, UNDONE, FAILED):

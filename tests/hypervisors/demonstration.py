@@ -2,8 +2,8 @@
 
     python -m tests.hypervisors.demonstration lxd|kvm DESCRIPTOR
 
-It prints lines for a shell: `gateway ARGUMENTS` (tabs between them) for each `mdw gateway add`, `router`, `inside` (words
-before a command that runs where the subscriber is) and `at` (the address of the cloudlet).
+It prints lines for a shell: `gateway ARGUMENTS` (tabs between them) for each `mdw gateway add`, `router`, `inside`
+(the words before a command that runs where the subscriber is) and `at` (the address of the cloudlet).
 """
 
 from __future__ import annotations

@@ -79,6 +79,7 @@ def row(driver: Driver, operation: Operation) -> dict[str, Any]:
         "status": operation.status,
         "gap_s": None if took.gap_s is None else round(took.gap_s, 6),
         "sent_bytes": took.sent_bytes,
+        "took_s": round(took.seconds, 6),
         "began": moment(operation.created_at),
         "ended": moment(operation.ended_at),
         "reason": operation.reason,
@@ -133,6 +134,8 @@ def sentence(row: dict[str, Any]) -> str:
     parts = [f"{name} {what}"]
     if row["gap_s"] is not None:
         parts.append(f"gap {seconds(row['gap_s'])}")
+    elif row["strategy"] == "live":
+        parts.append(f"moved in {seconds(row['took_s'])} while it ran")
     if row["sent_bytes"]:
         parts.append(f"{size(row['sent_bytes'])} sent")
     more = f"\n  left behind: {row['left']}" if row["left"] else ""

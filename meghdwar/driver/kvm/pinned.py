@@ -54,8 +54,8 @@ def _folder(access: Access, certificate: bytes) -> Path:
     """A folder with the certificates, as libvirt wants it (pkipath); only its owner can read it."""
     name = hashlib.sha256(certificate + str(access.client_certificate).encode()).hexdigest()[:16]
     folder = Path(tempfile.gettempdir()) / f"meghdwar-{os.getuid()}" / name
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for each in (folder, folder.parent):
+    for each in (folder.parent, folder):
+        each.mkdir(mode=0o700, exist_ok=True)
         if each.stat().st_uid != os.getuid() or each.stat().st_mode & 0o077:
             raise HypervisorError(access.gateway, "keep its certificate", f"{each} is not this user's alone")
     _write(folder / "cacert.pem", ssl.DER_cert_to_PEM_cert(certificate).encode())

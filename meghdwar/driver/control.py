@@ -355,9 +355,16 @@ class Driver:
         have to come here one at a time; late and repeated ones are dropped."""
         return [self.act(noted) for noted in self.take_in(sighting, application=application, now=now)]
 
-    def take_in(self, sighting: Sighting, *, application: str | None = None, now: float | None = None) -> list[Noted]:
+    def take_in(
+        self,
+        sighting: Sighting,
+        *,
+        application: str | None = None,
+        now: float | None = None,
+        together: bool = True,
+    ) -> list[Noted]:
         """The first half of `sight`, which is quick: what is wished for."""
-        return follow.take_in(self, sighting, application=application, now=now)
+        return follow.take_in(self, sighting, application=application, now=now, together=together)
 
     def act(self, noted: Noted) -> Followed:
         """The second half, which takes as long as a move. What somebody else is working on is left to them."""

@@ -65,15 +65,24 @@ class Followed:
 
 # taking in
 def take_in(
-    driver: Driver, sighting: Sighting, *, application: str | None = None, now: float | None = None
+    driver: Driver,
+    sighting: Sighting,
+    *,
+    application: str | None = None,
+    now: float | None = None,
+    together: bool = True,
 ) -> list[Noted]:
     """Takes a sighting in for every cloudlet that follows, of one application or of all. Changes only what is
-    remembered of the subscriber. `now` is our clock, where sightings are of this moment."""
+    remembered of the subscriber. `now` is our clock, where sightings are of this moment.
+
+    Where an instance is wanted that many share takes a look at all of them. Without `together` that is left to `ripe`
+    for CROWD, which is worth asking at once (`ripe_at`), but need not be for each sighting.
+    """
     names = [application] if application is not None else [record.name for record in driver.inventory.applications()]
-    return [noted for name in names for noted in _take_in(driver, driver.wanted(name), sighting, now)]
+    return [noted for name in names for noted in _take_in(driver, driver.wanted(name), sighting, now, together)]
 
 
-def _take_in(driver: Driver, asked: Wanted, sighting: Sighting, now: float | None) -> list[Noted]:
+def _take_in(driver: Driver, asked: Wanted, sighting: Sighting, now: float | None, together: bool) -> list[Noted]:
     if not asked.mobility or sighting.subscriber == CROWD:
         return []
     for _ in range(TRIES):
@@ -84,8 +93,7 @@ def _take_in(driver: Driver, asked: Wanted, sighting: Sighting, now: float | Non
             return found
         after = replace(before, seen_at=max(sighting.at, before.seen_at), state=dump(tracks))
         if driver.inventory.put_subscriber(after, expected_seen_at=before.seen_at):
-            crowds = (_with_crowd(driver, asked, noted, sighting.at) for noted in found)
-            return list(crowds)
+            return [_with_crowd(driver, asked, noted, sighting.at) if together else noted for noted in found]
     raise Busy(f"cannot take the sighting of {sighting.subscriber} in: others take hers in all the time; try again")
 
 
@@ -104,7 +112,7 @@ def _one(
     gateways, rule = _gateways(asked, cloudlet), asked.mobility[cloudlet]
     if not own:
         tracks[cloudlet] = observe(sighting, before, (gateway.name for gateway in gateways))
-        return noted
+        return replace(noted, ripe_at=sighting.at)
     track, wish = take(sighting, before, home, gateways, rule, _load(driver, gateways), now)
     tracks[cloudlet] = track
     wished, later = _wished(noted, subscriber, wish), ripe_at(track, rule)
@@ -178,14 +186,14 @@ def _look_again(
 ) -> list[Noted]:
     """One subscriber, or with CROWD all of them together; what has changed is remembered."""
     tracks, found, changed = load(record.state), [], False
-    for cloudlet in [name for name in tracks if name in asked.mobility]:
+    for cloudlet in [name for name in asked.mobility if name in tracks or record.name == CROWD]:
         if (asked.cloudlets[cloudlet].instances == "per_subscriber") == (record.name == CROWD):
             continue
         instance = asked.instance(cloudlet, None if record.name == CROWD else record.name).name
         noted = Noted(asked.application, cloudlet, instance, home_of(instance), subscriber=record.name)
         if record.name == CROWD and noted.home is None:
             continue  # whoever brings the application up builds it
-        before = tracks[cloudlet]
+        before = tracks.setdefault(cloudlet, Track())
         found.append(_due(driver, asked, noted, tracks, now))
         changed |= tracks[cloudlet] != replace(before, seen_at=tracks[cloudlet].seen_at)
     if not changed:

@@ -15,7 +15,6 @@ from meghdwar.driver.hypervisor import Stale
 from meghdwar.driver.operation import Operation
 from meghdwar.driver.stream import Bad
 from meghdwar.driver.track import Sighting
-from meghdwar.driver.watch import Observer
 
 LOG = logging.getLogger(__name__)
 
@@ -32,6 +31,31 @@ def listeners(watching: Sequence[Listener], stopping: Listener = lambda event: N
         stopping(event)
 
     return listener
+
+
+class Observer:
+    """Hears of what the loop does. Called from several threads; must not raise."""
+
+    def took(self, sighting: Sighting, noted: Sequence[Noted]) -> None:
+        """A sighting was taken in, or dropped (`noted` says which and why)."""
+
+    def passed_over(self, bad: Bad) -> None:
+        """A line was no sighting."""
+
+    def followed(self, followed: Followed) -> None:
+        """A wish was worked, or left to whoever is at it."""
+
+    def finished(self, operation: Operation) -> None:
+        """What somebody left was worked: to its end, or until it has to wait again."""
+
+    def lost(self, what: str, error: Stale) -> None:
+        """Somebody else has taken over what we worked on."""
+
+    def failed(self, what: str, error: Exception) -> None:
+        """Something could not be done; it is tried again where that can help."""
+
+    def looked(self, waiting: int, working: int) -> None:
+        """So many wishes and operations wait, and are worked."""
 
 
 class Observers(Observer):

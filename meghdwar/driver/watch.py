@@ -7,7 +7,6 @@ at a time for each instance. Whoever else works on the same database, the claim 
 
 from __future__ import annotations
 
-import heapq
 import logging
 import math
 import random
@@ -15,7 +14,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Event as Flag
-from threading import Lock, Thread
+from threading import Thread
 from typing import Protocol, TypeVar
 
 from meghdwar.driver.control import Event
@@ -24,14 +23,17 @@ from meghdwar.driver.hypervisor import HypervisorError, Stale
 from meghdwar.driver.inventory import Unknown
 from meghdwar.driver.lanes import Lanes
 from meghdwar.driver.logs import about
+from meghdwar.driver.observers import Observer as Observer
 from meghdwar.driver.operation import DOING, ENDED, UNDOING, Busy, DriverError, JournalError, Operation
+from meghdwar.driver.ripening import Ripening
 from meghdwar.driver.stream import Bad, Clock
-from meghdwar.driver.track import Sighting
+from meghdwar.driver.track import CROWD, Sighting
 
 T = TypeVar("T")
 LOG = logging.getLogger(__name__)
 
 TICK_S = 0.2  # the shortest time between two looks at what is ripe
+CROWD_EVERY_S = 1.0  # how often we look at all who share an instance, however many sightings there are of them
 LEFT_EVERY_S = 2.0  # how often we look for what other drivers left
 SWEEP_EVERY_S = 30.0  # how often every subscriber is looked at again, wherever she was seen
 TAKEOVER_S = 30.0  # what its own driver has not taken up for so long is anybody's
@@ -44,7 +46,12 @@ class Works(Protocol):
     """What the loop wants of a driver; see control.Driver."""
 
     def take_in(
-        self, sighting: Sighting, *, application: str | None = None, now: float | None = None
+        self,
+        sighting: Sighting,
+        *,
+        application: str | None = None,
+        now: float | None = None,
+        together: bool = True,
     ) -> list[Noted]: ...
 
     def act(self, noted: Noted) -> Followed: ...
@@ -73,31 +80,6 @@ class Alone:
         return True
 
 
-class Observer:
-    """Hears of what the loop does. Called from several threads; must not raise."""
-
-    def took(self, sighting: Sighting, noted: Sequence[Noted]) -> None:
-        """A sighting was taken in, or dropped (`noted` says which and why)."""
-
-    def passed_over(self, bad: Bad) -> None:
-        """A line was no sighting."""
-
-    def followed(self, followed: Followed) -> None:
-        """A wish was worked, or left to whoever is at it."""
-
-    def finished(self, operation: Operation) -> None:
-        """What somebody left was worked: to its end, or until it has to wait again."""
-
-    def lost(self, what: str, error: Stale) -> None:
-        """Somebody else has taken over what we worked on."""
-
-    def failed(self, what: str, error: Exception) -> None:
-        """Something could not be done; it is tried again where that can help."""
-
-    def looked(self, waiting: int, working: int) -> None:
-        """So many wishes and operations wait, and are worked."""
-
-
 class HandedOver(Exception):
     """We were told to end in the middle of an operation: the claim is given back, and another driver goes on."""
 
@@ -118,9 +100,6 @@ class Settings:
     takeover_s: float = TAKEOVER_S
     grace_s: float = GRACE_S
     patience_s: float = PATIENCE_S
-
-
-Key = tuple[str, str, str]  # application, subscriber, cloudlet
 
 
 @dataclass(slots=True)
@@ -161,9 +140,7 @@ class Watch:
         self._hand_over = Flag()
         self._end_of_stream = Flag()
         self._lanes = Lanes(self.settings.workers)
-        self._lock = Lock()
-        self._ripe_at: list[tuple[float, Key]] = []
-        self._soonest: dict[Key, float] = {}  # the entry of it that counts
+        self._ripening = Ripening()
         self._wished: dict[str, set[str]] = {}  # subscriber -> the instances that something was wished for
         self._left: dict[str, _Left] = {}
 
@@ -201,7 +178,7 @@ class Watch:
             self._ripen()
             self.observer.looked(self._lanes.waiting, self._lanes.working)
             if self._end_of_stream.is_set():
-                self._ripen()
+                self._ripen(ahead_s=CROWD_EVERY_S)
                 if self._lanes.wait(TICK_S):
                     break
             self.stopping.wait(TICK_S)
@@ -215,7 +192,7 @@ class Watch:
             self._hand_over.set()
             self.tally.left = self._lanes.working
             self._lanes.wait(self.settings.grace_s)
-        self.tally.pending = len(self._soonest)
+        self.tally.pending = len(self._ripening)
 
     # taking in
     def _read(self, stream: Iterable[Sighting | Bad]) -> None:
@@ -245,7 +222,9 @@ class Watch:
         with about(subscriber=sighting.subscriber):
             noted = self._patiently(
                 f"take the sighting of {sighting.subscriber} in",
-                lambda: self.works.take_in(sighting, application=self.settings.application, now=now),
+                lambda: self.works.take_in(
+                    sighting, application=self.settings.application, now=now, together=self.settings.in_step
+                ),
                 forever=True,
             )
         if noted is None:
@@ -284,26 +263,18 @@ class Watch:
     # what becomes ripe
     def _later(self, noted: Noted) -> None:
         """Remembers when it may become ripe without a further sighting."""
+        if noted.dropped:
+            return
         key = (noted.application, noted.subscriber, noted.cloudlet)
-        with self._lock:
-            if noted.dropped or self._soonest.get(key) == noted.ripe_at:
-                return
-            if noted.ripe_at is None:
-                del self._soonest[key]
-            else:
-                self._soonest[key] = noted.ripe_at
-                heapq.heappush(self._ripe_at, (noted.ripe_at, key))
+        if noted.subscriber == CROWD and noted.ripe_at is not None and noted.ripe_at <= self.clock.now():
+            # many sightings of those who share it are looked at together
+            self._ripening.soon(key, self.clock.now() + CROWD_EVERY_S)
+        else:
+            self._ripening.at(key, noted.ripe_at)
 
-    def _ripen(self) -> None:
-        """Looks at those that have become ripe by now."""
-        now, ripe = self.clock.now(), dict[str, set[str]]()
-        with self._lock:
-            while self._ripe_at and self._ripe_at[0][0] <= now:
-                at, key = heapq.heappop(self._ripe_at)
-                if self._soonest.get(key) == at:
-                    del self._soonest[key]
-                    ripe.setdefault(key[0], set()).add(key[1])
-        for application, subscribers in ripe.items():
+    def _ripen(self, ahead_s: float = 0.0) -> None:
+        """Looks at those that have become ripe by now, or should have been looked at a little later."""
+        for application, subscribers in self._ripening.ripe(self.clock.now() + ahead_s).items():
             self._look_again(application, subscribers)
 
     def _look_again(self, application: str, subscribers: Collection[str]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from meghdwar.driver import follow
 from meghdwar.driver.control import Driver, Event
 from meghdwar.driver.follow import Followed, Noted, Wished
 from meghdwar.driver.hypervisor import Stale
@@ -52,7 +53,14 @@ class Paper:
         wish = Wish(gateway, "she is there", at)
         return replace(noted, wished=Wished("arena", "arena", noted.instance, subscriber, "edge_a", wish))
 
-    def take_in(self, sighting: Sighting, *, application: str | None = None, now: float | None = None) -> list[Noted]:
+    def take_in(
+        self,
+        sighting: Sighting,
+        *,
+        application: str | None = None,
+        now: float | None = None,
+        together: bool = True,
+    ) -> list[Noted]:
         if self.fails:
             raise self.fails.pop(0)
         self.taken.append(sighting)
@@ -412,3 +420,20 @@ def test_several_subscribers_of_their_own_on_two_drivers_with_the_same_sightings
     assert [operation.kind for operation in operations].count("build") == 4
     assert len(operations) <= 8  # one that was first taken in where she was next needed no move
     assert sum(watch.tally.taken for watch in watches) == 8  # each was taken in once
+
+
+def test_where_a_crowd_is_wanted_is_not_asked_for_each_sighting(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = site.up(hysteresis="100 ms")
+    asked: list[float] = []
+    gather = follow.gather
+    monkeypatch.setattr(follow, "gather", lambda *given: asked.append(given[2]) or gather(*given))
+
+    def stream() -> Iterator[Sighting | Bad]:
+        began = time.time()
+        for number in range(200):
+            yield Sighting(f"s{number % 20}", began + number / 1000, "cell-3")
+        until(lambda: driver.inventory.instance("arena").gateway == "edge_b")
+
+    tally = watching(driver, QUICK).run(stream())
+    assert tally.taken == 200
+    assert 1 < len(asked) < 50

@@ -44,10 +44,10 @@ from meghdwar.driver.local.world import World, free_address, is_free
 CAPABILITIES = Capabilities(
     kind="local",
     strategies={
-        "cold": Cost(0.2, 1.0),
-        "precopy": Cost(0.2, 0.3),
-        "warm": Cost(0.1, 0.3),
-        "files": Cost(0.2),
+        "cold": Cost(0.3, 6.0),
+        "precopy": Cost(0.3, 0.15),
+        "warm": Cost(0.09, 0.15),
+        "files": Cost(0.3),
     },
     fence="atomic",
     proof="content",
@@ -124,7 +124,8 @@ class Local:
         self._folder.take(asked)
         with self._folder.locked(place, asked, claim.epoch, make=True), explained(self.gateway, asked):
             self._folder.sweep()
-            record = self._folder.read(place, asked) or Record()
+            known = self._folder.read(place, asked)
+            record = known or Record()
             if record.epoch > claim.epoch:
                 raise Stale(f"cannot {asked} at {self.gateway}: epoch {record.epoch} holds it, not {claim.epoch}")
             claim.check()
@@ -137,6 +138,7 @@ class Local:
             )
             if held != record:
                 self._folder.write(place, held)
+            if known is None:
                 sync_folder(place.folder.parent)
 
     @contextmanager

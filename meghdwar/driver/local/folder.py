@@ -85,9 +85,9 @@ class Place:
         return self.folder / "output"
 
     @property
-    def attached(self) -> Path:
-        """A folder with a file for each disk that was attached, which says where."""
-        return self.folder / "attached"
+    def locations(self) -> Path:
+        """A folder with a file for each disk, which says where it is seen while it is attached."""
+        return self.folder / "locations"
 
     def disk(self, name: str) -> Path:
         return self.disks / name

@@ -30,6 +30,7 @@ def disks(place: Place) -> tuple[str, ...]:
 
 
 def make(place: Place, disk: Disk) -> None:
+    _note_location(place, disk)
     if not place.disk(disk.name).is_dir():
         place.disks.mkdir(exist_ok=True)
         place.disk(disk.name).mkdir(mode=0o755)
@@ -37,11 +38,20 @@ def make(place: Place, disk: Disk) -> None:
         sync_folder(place.folder)
 
 
+def _note_location(place: Place, disk: Disk) -> None:
+    """Where the disk is to be seen, so that whether it is can be told without its descriptor. Written when the disk is
+    made and not when it is attached: then a subscriber waits."""
+    where, location = place.locations / disk.name, os.fspath(below(place, disk.location)).encode()
+    if not where.exists() or where.read_bytes() != location:
+        place.locations.mkdir(exist_ok=True)
+        replace_file(where, location)
+
+
 def attached(place: Place) -> tuple[str, ...]:
     """The disks that are really seen at their location."""
     found = []
     with suppress(FileNotFoundError):
-        for each in sorted(place.attached.iterdir()):
+        for each in sorted(place.locations.iterdir()):
             with suppress(OSError):
                 if os.readlink(each.read_text()) == os.fspath(place.disk(each.name)):
                     found.append(each.name)
@@ -60,17 +70,15 @@ def attach(place: Place, disk: Disk) -> None:
     new = place.folder / f".attaching-{disk.name}"
     new.unlink(missing_ok=True)
     new.symlink_to(place.disk(disk.name))
-    place.attached.mkdir(exist_ok=True)
-    replace_file(place.attached / disk.name, os.fspath(location).encode())
+    _note_location(place, disk)
     new.rename(location)
     sync_folder(location.parent)
 
 
 def detach(place: Place, disk: Disk) -> None:
     """It is seen no more, and nobody who runs has anything of it open."""
-    where = place.attached / disk.name
     if disk.name in attached(place):
-        location = Path(where.read_text())
+        location = Path((place.locations / disk.name).read_text())
         location.unlink()
         sync_folder(location.parent)
     if process.lives(place) and (users := process.writers(place.disk(disk.name))):
@@ -78,7 +86,6 @@ def detach(place: Place, disk: Disk) -> None:
         raise StateError(
             f"processes {numbers} have files of it open: pause it, or let them close what they hold", retry=True
         )
-    where.unlink(missing_ok=True)
 
 
 # files

@@ -1,4 +1,5 @@
-"""Serves a WSGI program of a service that is installed from PyPI: `serve_wsgi.py PROGRAM ADDRESS PORT`."""
+"""Serves a WSGI program of a service that is installed from PyPI: `serve_wsgi.py PROGRAM ADDRESS PORT OPTION ...`,
+where the options are the program's."""
 
 import runpy
 import socketserver
@@ -6,7 +7,7 @@ import sys
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 program, address, port = sys.argv[1:4]
-sys.argv = [program]
+sys.argv = [program, *sys.argv[4:]]
 
 
 class Threaded(socketserver.ThreadingMixIn, WSGIServer):

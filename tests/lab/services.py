@@ -100,16 +100,10 @@ def heat(place: Place, which: Heat) -> list[Service]:
         ports = {"api": which.port, "api-cfn": which.port + 1, "engine": 0}
         return [Service(name, argv, port=ports[name.removeprefix(f"{which.name}-")]) for name, argv in programs.items()]
     venv = place.state / "venv" / which.release / "bin"
-    api = (
-        str(venv / "python"),
-        str(HERE / "serve_wsgi.py"),
-        str(venv / "heat-wsgi-api"),
-        place.address,
-        str(which.port),
-    )
-    environment = {"OS_HEAT_CONFIG_FILES": str(place.etc(which.name) / "heat.conf")}
+    serve = (str(venv / "python"), str(HERE / "serve_wsgi.py"), str(venv / "heat-wsgi-api"))
+    api = (*serve, place.address, str(which.port), settings)
     engine = Service(f"{which.name}-engine", (str(venv / "heat-engine"), settings))
-    return [engine, Service(f"{which.name}-api", api, environment, which.port)]
+    return [engine, Service(f"{which.name}-api", api, port=which.port)]
 
 
 def senlin(place: Place) -> list[Service]:

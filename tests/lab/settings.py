@@ -16,9 +16,6 @@ def write_all(place: Place) -> None:
     files += [*_neutron(place), *_nova(place), *_cinder(place)]
     for which in HEATS.values():
         files.append((place.etc(which.name) / "heat.conf", ini(heat(place, which))))
-        if (beside(place, which) / "api-paste.ini").exists():  # the current oslo.middleware refuses this filter
-            paste = (beside(place, which) / "api-paste.ini").read_text().replace(" healthcheck ", " ")
-            files.append((place.etc(which.name) / "api-paste.ini", paste))
     for path, text in files:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -150,7 +147,7 @@ def heat(place: Place, which: Heat) -> Settings:
             "template_dir": beside(place, which) / "templates",
             **plugins,
         },
-        "paste_deploy": {"api_paste_config": place.etc(which.name) / "api-paste.ini"},
+        "paste_deploy": {"api_paste_config": beside(place, which) / "api-paste.ini"},
         "heat_api": {**listens, "bind_port": which.port},
         "heat_api_cfn": {**listens, "bind_port": which.port + 1},
         "clients": {"endpoint_type": "publicURL"},

@@ -1,4 +1,5 @@
 """Heat's own classes say whether they accept a stack. Runs inside a venv with openstack-heat; needs no cloud.
+Arguments are folders of plug-ins that this Heat has.
 
 One line in, one line out: a JSON list of {name, template, files, environment} answered by a list of
 {name, accepted, errors, resources, invented, senlin}. What only a cloud can know (is there such an image?)
@@ -57,6 +58,8 @@ def no_cloud(*args, **kwargs):
 def prepare():
     """Cut everything that leads out of the process; leave the rest of Heat as it is."""
     cfg.CONF([], project="heat", default_config_files=[], default_config_dirs=[])
+    if len(sys.argv) > 1:
+        cfg.CONF.set_override("plugin_dirs", sys.argv[1:])
     resources.initialise()
     socket.socket.connect = no_cloud
     client_plugin.ClientPlugin.client = no_cloud

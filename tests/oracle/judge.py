@@ -51,11 +51,11 @@ class Verdict:
 class Process:
     """A script in a foreign environment that answers each line of JSON with one."""
 
-    def __init__(self, environment: str, script: str) -> None:
+    def __init__(self, environment: str, script: str, *arguments: str) -> None:
         python = venvs.python_of(environment)
         self._noise = tempfile.TemporaryFile("w+")  # noqa: SIM115 (a pipe that nobody reads would fill and stop the child)
         self._child = subprocess.Popen(
-            [str(python), str(HERE / script)],
+            [str(python), str(HERE / script), *arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._noise, text=True,
             env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
         )  # fmt: skip
@@ -79,8 +79,8 @@ class Process:
 class Heat(Process):
     """One release of Heat: `judge` any number of stacks."""
 
-    def __init__(self, environment: str) -> None:
-        super().__init__(environment, "heat_judge.py")
+    def __init__(self, environment: str, *plugins: Path) -> None:
+        super().__init__(environment, "heat_judge.py", *map(str, plugins))
 
     def judge(self, stacks: Iterable[Stack]) -> list[Verdict]:
         return [self.judge_one(stack) for stack in stacks]

@@ -1,0 +1,524 @@
+"""Stacks: created from a bundle, completed with what their Heat cannot do, updated by moves, deleted with all of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from meghdwar.bundle import Bundle, Step, identity
+from meghdwar.driver.cloud_api import Cloud, CloudError, wait
+from meghdwar.driver.hypervisor import HypervisorError, Unreachable
+from meghdwar.driver.instance import Instance
+from meghdwar.model import Cloudlet, Gateway
+
+IDENTITY = "meghdwar_plan"
+GATEWAY = "meghdwar_gateway"  # in the metadata of a node that we made: which gateway it is
+TIMEOUT_S = 1800.0
+UPDATE_S = 600.0
+NODES_AT_ONCE = 4
+Tell = Callable[[str], None]
+
+
+def _quiet(message: str) -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A stack as Heat has it. `state` is such as CREATE_COMPLETE."""
+
+    id: str
+    name: str
+    state: str
+    reason: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def busy(self) -> bool:
+        return self.state.endswith("_IN_PROGRESS")
+
+    @property
+    def failed(self) -> bool:
+        return self.state.endswith("_FAILED")
+
+    @property
+    def plan(self) -> str | None:
+        """The identity of the plan that it was made from, if it is one of ours."""
+        return self.outputs.get(IDENTITY)
+
+
+# looking
+def find(cloud: Cloud, name: str) -> Found | None:
+    """The stack of that name or id, None when there is none."""
+    answer = cloud.ask("orchestration", "GET", f"/stacks/{name}", asked=f"look at stack {name}", missing=True)
+    if not answer or answer["stack"]["stack_status"] == "DELETE_COMPLETE":
+        return None
+    stack = answer["stack"]
+    outputs = {entry["output_key"]: entry.get("output_value") for entry in stack.get("outputs", ())}
+    state, reason = stack["stack_status"], stack.get("stack_status_reason") or ""
+    return Found(stack["id"], stack["stack_name"], state, reason, stack.get("parameters", {}), outputs)
+
+
+def the(cloud: Cloud, name: str) -> Found:
+    found = find(cloud, name)
+    if found is None:
+        raise CloudError(f"cannot find stack {name} in {cloud.name}: see openstack stack list", status=404)
+    return found
+
+
+def resources(cloud: Cloud, stack: str) -> dict[str, str]:
+    """Resource -> the id of what it became; without what is not there yet."""
+    answer = cloud.ask("orchestration", "GET", f"/stacks/{stack}/resources", asked=f"list what is in stack {stack}")
+    return {r["resource_name"]: r["physical_resource_id"] for r in answer["resources"] if r["physical_resource_id"]}
+
+
+def of_plan(cloud: Cloud, bundle: Bundle) -> list[Found]:
+    """The stacks that were made from this plan, whoever made them."""
+    wanted = identity(bundle.name, bundle.plan)
+    names = [s["id"] for s in cloud.ask("orchestration", "GET", "/stacks", asked="list the stacks")["stacks"]]
+    with ThreadPoolExecutor(8) as pool:
+        return [s for s in pool.map(lambda name: find(cloud, name), names) if s is not None and s.plan == wanted]
+
+
+# creating
+def create(
+    cloud: Cloud,
+    bundle: Bundle,
+    name: str,
+    parameters: Mapping[str, Any] | None = None,
+    tell: Tell = _quiet,
+    timeout_s: float = TIMEOUT_S,
+) -> Found:
+    """Creates the stack, waits for it and completes it. Where it is there already, from the same plan, what is missing
+    is done; `parameters` are given beside those of the bundle, certificates too."""
+    there = find(cloud, name)
+    if there is None:
+        body = {**_request(bundle, parameters or {}), "stack_name": name, "timeout_mins": max(1, int(timeout_s // 60))}
+        body["disable_rollback"] = True
+        tell(f"creating stack {name}")
+        cloud.ask("orchestration", "POST", "/stacks", body, asked=f"create stack {name}")
+    return adopt(cloud, bundle, name, tell, timeout_s)
+
+
+def _request(bundle: Bundle, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What Heat is sent: the template, the files that it names, the values of its parameters."""
+    files = {
+        file: data.decode() for file, data in bundle.files.items() if file not in (bundle.template, bundle.environment)
+    }
+    return {
+        "template": bundle.files[bundle.template].decode(),
+        "files": files,
+        "environment": bundle.files[bundle.environment].decode(),
+        "parameters": dict(parameters),
+    }
+
+
+def adopt(cloud: Cloud, bundle: Bundle, name: str, tell: Tell = _quiet, timeout_s: float = TIMEOUT_S) -> Found:
+    """Takes over a stack that somebody created from this plan: waits for it, does what its Heat could not."""
+    stack = await_stack(cloud, the(cloud, name).id, tell, timeout_s)
+    if stack.failed:
+        advice = f"see openstack stack failures list {name}, mend it, update or delete the stack and try again"
+        raise CloudError(f"cannot use stack {name}: it is {stack.state}: {stack.reason}; {advice}")
+    if stack.plan is None:
+        raise CloudError(f"cannot adopt stack {name}: it has no output {IDENTITY}; it was not made by mdw-compile")
+    if stack.plan != identity(bundle.name, bundle.plan):
+        raise CloudError(f"cannot adopt stack {name}: it is of another plan; use the plan file that it was made from")
+    complete(cloud, bundle, stack.id, tell)
+    return the(cloud, stack.id)
+
+
+def await_stack(cloud: Cloud, stack: str, tell: Tell = _quiet, timeout_s: float = TIMEOUT_S) -> Found:
+    """The stack once nobody works on it any more, telling of its events meanwhile."""
+    events = _Events(cloud, stack, tell)
+    found = the(cloud, stack)
+
+    def settled() -> bool:
+        nonlocal found
+        found = the(cloud, stack)
+        events.tell()
+        return not found.busy
+
+    wait(settled, f"wait for stack {found.name}, which is {found.state}", timeout_s)
+    return found
+
+
+class _Events:
+    """What happens to the resources of a stack, each told once."""
+
+    def __init__(self, cloud: Cloud, stack: str, tell: Tell) -> None:
+        self._cloud, self._stack, self._tell = cloud, stack, tell
+        self._seen = {event["id"] for event in self._list()} if tell is not _quiet else set()
+
+    def _list(self) -> list[dict[str, Any]]:
+        asked = f"list the events of stack {self._stack}"
+        path = f"/stacks/{self._stack}/events"
+        return list(
+            self._cloud.ask("orchestration", "GET", path, asked=asked, missing=True, sort_dir="asc").get("events", ())
+        )
+
+    def tell(self) -> None:
+        if self._tell is _quiet:
+            return
+        for event in self._list():
+            if event["id"] not in self._seen:
+                self._seen.add(event["id"])
+                reason = event.get("resource_status_reason") or ""
+                why = f": {reason}" if event["resource_status"].endswith("FAILED") else ""
+                self._tell(f"{event['resource_name']} {event['resource_status']}{why}")
+
+
+# completing
+def complete(cloud: Cloud, bundle: Bundle, stack: str, tell: Tell = _quiet) -> None:
+    """Does the plan's steps that come after a stack was created, each only where it is not done already."""
+    steps = [step for step in bundle.plan.complete if step.when == "created"]
+    made = resources(cloud, stack) if steps else {}
+    senlin = Senlin(cloud)
+    _bind_policies(senlin, [step for step in steps if step.act == "bind-policy"], made, tell)
+    _make_nodes(senlin, [step for step in steps if step.act == "create-node"], made, tell)
+    for step in steps:
+        if step.act == "set-limits":
+            tell(f"{step.resource}: {step.act}")
+            senlin.limit(_id(made, step.resource), int(str(step.arguments["min_size"])))
+
+
+def _bind_policies(senlin: Senlin, steps: Sequence[Step], made: Mapping[str, str], tell: Tell) -> None:
+    for step in steps:
+        cluster, policy = _id(made, str(step.arguments["cluster"])), _id(made, step.resource)
+        tell(f"{step.resource}: {step.act}")
+        senlin.bind(cluster, policy, bool(step.arguments.get("enabled", True)))
+
+
+def _make_nodes(senlin: Senlin, steps: Sequence[Step], made: Mapping[str, str], tell: Tell) -> None:
+    def make(step: Step) -> None:
+        gateway, cluster = str(step.arguments["gateway"]), _id(made, str(step.arguments["cluster"]))
+        tell(f"{gateway}: {step.act}")
+        senlin.make_node(gateway, str(step.arguments["name"]), _id(made, step.resource), cluster)
+
+    with ThreadPoolExecutor(NODES_AT_ONCE) as pool:
+        list(pool.map(make, steps))
+
+
+def _id(made: Mapping[str, str], resource: str) -> str:
+    if resource not in made:
+        raise CloudError(f"cannot complete the stack: it has no resource {resource}; was it changed by hand?")
+    return made[resource]
+
+
+class Senlin:
+    """What is asked of the cluster service. Each call looks first: what is so already stays."""
+
+    def __init__(self, cloud: Cloud, timeout_s: float = UPDATE_S) -> None:
+        self._cloud, self._timeout_s = cloud, timeout_s
+
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+        return self._cloud.ask("clustering", method, path, body, **more)
+
+    def bind(self, cluster: str, policy: str, enabled: bool) -> None:
+        asked = f"bind policy {policy} to cluster {cluster}"
+        bound = self.ask("GET", f"/clusters/{cluster}/policies", asked=asked)["cluster_policies"]
+        there = next((entry for entry in bound if entry["policy_id"] == policy), None)
+        if there is None or there["enabled"] != enabled:
+            act = "policy_attach" if there is None else "policy_update"
+            self.act(cluster, act, {"policy_id": policy, "enabled": enabled}, asked)
+
+    def limit(self, cluster: str, minimum: int) -> None:
+        asked = f"give cluster {cluster} at least {minimum} nodes"
+        if self.ask("GET", f"/clusters/{cluster}", asked=asked)["cluster"]["min_size"] != minimum:
+            self.act(cluster, "resize", {"min_size": minimum}, asked)
+
+    def act(self, cluster: str, act: str, body: Mapping[str, Any], asked: str) -> None:
+        """Has a cluster do something, also when it has to end something else first."""
+        path, action = f"/clusters/{cluster}/actions", ""
+
+        def taken() -> bool:
+            nonlocal action
+            try:
+                action = self.ask("POST", path, {act: body}, asked=asked)["action"]
+            except CloudError as error:
+                if error.status != 409:
+                    raise
+                return False
+            return True
+
+        wait(taken, asked, self._timeout_s)
+        self.await_action(action, asked)
+
+    def await_action(self, action: str, asked: str) -> None:
+        def ended() -> bool:
+            found = self.ask("GET", f"/actions/{action}", asked=asked)["action"]
+            if found["status"] in ("FAILED", "CANCELLED"):
+                raise CloudError(f"cannot {asked}: {found['status_reason']}", retry=True)
+            return bool(found["status"] == "SUCCEEDED")
+
+        wait(ended, asked, self._timeout_s)
+
+    # nodes
+    def nodes(self, cluster: str) -> list[dict[str, Any]]:
+        asked = f"list the nodes of cluster {cluster}"
+        return list(self.ask("GET", "/nodes", asked=asked, cluster_id=cluster)["nodes"])
+
+    def node_of(self, cluster: str, gateway: str) -> dict[str, Any] | None:
+        """The node that is this gateway. A cluster may call it as it likes: what we wrote into it tells."""
+        found = [node for node in self.nodes(cluster) if node["metadata"].get(GATEWAY) == gateway]
+        return next(iter(sorted(found, key=lambda node: node["created_at"] or "")), None)
+
+    def make_node(self, gateway: str, name: str, profile: str, cluster: str) -> None:
+        asked = f"make the node of {gateway}"
+        found = self.node_of(cluster, gateway)
+        if found is not None and found["status"] == "ERROR" and not found["physical_id"]:
+            self.remove("nodes", found["id"], asked)
+            found = None
+        if found is None:
+            body = {"name": name, "profile_id": profile, "cluster_id": cluster, "metadata": {GATEWAY: gateway}}
+            answer = self.ask("POST", "/nodes", {"node": body}, asked=asked)
+            found = answer["node"]
+            self.await_action(answer["action"], asked)
+        self._await_active(found["id"], asked)
+        if found["name"] != name:  # a cluster gives its nodes names of its own making
+            answer = self.ask("PATCH", f"/nodes/{found['id']}", {"node": {"name": name}}, asked=asked)
+            self.await_action(answer["action"], asked)
+
+    def _await_active(self, node: str, asked: str) -> None:
+        def active() -> bool:
+            found = self.ask("GET", f"/nodes/{node}", asked=asked)["node"]
+            if found["status"] == "ERROR":
+                raise CloudError(f"cannot {asked}: {found['status_reason']}; see openstack cluster node show {node}")
+            return bool(found["status"] == "ACTIVE")
+
+        wait(active, f"{asked}; if Senlin lost it, restart senlin-engine and try again", self._timeout_s)
+
+    def remove(self, kind: str, identifier: str, asked: str) -> None:
+        """Deletes it and waits until it is gone, also while somebody still holds it for a moment."""
+
+        def gone() -> bool:
+            try:
+                self.ask("DELETE", f"/{kind}/{identifier}", asked=asked, missing=True)
+            except CloudError as error:
+                if error.status != 409:
+                    raise
+            return not self.ask("GET", f"/{kind}/{identifier}", asked=asked, missing=True)
+
+        wait(gone, asked, self._timeout_s, pause_s=1)
+
+
+# moving
+def server_of(cloud: Cloud, bundle: Bundle, stack: str, gateway: str) -> str:
+    """The id of the server that is this gateway."""
+    made, parts = resources(cloud, stack), bundle.plan.made
+    part = parts.get(gateway, {})
+    if "server" in part:
+        return _id(made, part["server"])
+    senlin = Senlin(cloud)
+    node = None
+    if "node" in part:
+        asked = f"look at the node of {gateway}"
+        node = senlin.ask("GET", f"/nodes/{_id(made, part['node'])}", asked=asked, missing=True).get("node")
+    else:
+        of = next((n for n, p in parts.items() if "cluster" in p and gateway in _members(bundle, n)), None)
+        node = None if of is None else senlin.node_of(_id(made, parts[of]["cluster"]), gateway)
+    if node is None or not node["physical_id"]:
+        raise CloudError(f"cannot tell which server {gateway} is: it has no node; complete the stack with mdw adopt")
+    return str(node["physical_id"])
+
+
+def _members(bundle: Bundle, cluster: str) -> tuple[str, ...]:
+    return next((tuple(item.gateways) for item in bundle.plan.items if item.name == cluster), ())  # type: ignore[union-attr]
+
+
+class Picture:
+    """The Stack of moves: says in the stack where things are. One update at a time; those that wait become one.
+
+    Safe for the threads of one driver; another driver, or a person, who updates the stack is waited for.
+    """
+
+    def __init__(self, cloud: Cloud, bundle: Bundle, stack: str, timeout_s: float = UPDATE_S) -> None:
+        self._cloud, self._bundle, self._stack, self._timeout_s = cloud, bundle, stack, timeout_s
+        self._waiting: dict[str, str | None] = {}  # instance -> gateway
+        self._instances: dict[str, Instance] = {}
+        self._note, self._turn = threading.Lock(), threading.Lock()
+        self.updates = 0  # that were made, for those who count
+
+    def place(self, instance: Instance, gateway: str | None) -> None:
+        with self._note:
+            self._waiting[instance.name] = gateway
+            self._instances[instance.name] = instance
+        with self._turn:
+            with self._note:
+                if self._waiting.get(instance.name, _TAKEN) is _TAKEN:
+                    return  # whoever had the turn before has told it too
+                work = {name: (self._instances[name], at) for name, at in self._waiting.items()}
+                self._waiting = {}
+            try:
+                self._tell(list(work.values()))
+            except CloudError as error:
+                with self._note:  # the others still have to be told
+                    left = {name: at for name, (_, at) in work.items() if name != instance.name}
+                    self._waiting = left | self._waiting
+                asked = f"say that {instance.name} is at {gateway}"
+                if error.retry or error.status == 0:
+                    raise Unreachable(f"stack {self._stack}", asked, str(error)) from None
+                raise HypervisorError(f"stack {self._stack}", asked, str(error)) from None
+
+    def preview(self, instance: Instance, gateway: str | None) -> list[str]:
+        """What Heat says that an update would change: one line for each resource that it would touch."""
+        wanted = self._parameters([(instance, gateway)], the(self._cloud, self._stack))
+        body = {"existing": True, "parameters": wanted}
+        path = f"/stacks/{self._named()}/preview"
+        asked = f"preview the update of stack {self._stack}"
+        changes = self._cloud.ask("orchestration", "PATCH", path, body, asked=asked).get("resource_changes", {})
+        return [
+            f"{entry['resource_name']} ({entry['resource_type']}) is {kind}"
+            for kind in ("updated", "replaced", "added", "deleted")
+            for entry in changes.get(kind, ())
+        ]
+
+    def _tell(self, work: Sequence[tuple[Instance, str | None]]) -> None:
+        """Updates until the stack says it: an update of somebody else in between may have undone it."""
+        end = time.monotonic() + self._timeout_s
+        while True:
+            stack = await_stack(self._cloud, self._stack, timeout_s=self._timeout_s)
+            wanted = self._parameters(work, stack)
+            if not stack.failed and all(same(stack.parameters.get(key), value) for key, value in wanted.items()):
+                return
+            if stack.failed and self.updates and time.monotonic() > end:
+                raise CloudError(f"cannot update stack {stack.name}: {stack.reason}", retry=True)
+            if stack.state.startswith(("CREATE_", "DELETE_")) and stack.failed:
+                raise CloudError(f"cannot update stack {stack.name}: it is {stack.state}: {stack.reason}", status=409)
+            if not self._update(wanted):
+                continue
+            stack = await_stack(self._cloud, self._stack, timeout_s=self._timeout_s)
+            if stack.failed:
+                raise CloudError(f"cannot update stack {stack.name}: {stack.reason}", retry=True)
+            if time.monotonic() > end:
+                raise CloudError(f"cannot update stack {stack.name}: somebody else changes it all the time", retry=True)
+
+    def _update(self, parameters: Mapping[str, Any]) -> bool:
+        """Whether Heat has taken the update: it does not while it works on another."""
+        body = {"existing": True, "parameters": parameters, "disable_rollback": True}
+        try:
+            path, asked = f"/stacks/{self._named()}", f"update stack {self._stack}"
+            self._cloud.ask("orchestration", "PATCH", path, body, asked=asked)
+        except CloudError as error:
+            if error.status != 409:
+                raise
+            time.sleep(0.5)
+            return False
+        self.updates += 1
+        return True
+
+    def _named(self) -> str:
+        found = the(self._cloud, self._stack)
+        return f"{found.name}/{found.id}"
+
+    def _parameters(self, work: Sequence[tuple[Instance, str | None]], stack: Found) -> dict[str, Any]:
+        """The parameters of the stack as they shall be."""
+        result: dict[str, Any] = {}
+        for instance, gateway in work:
+            made = self._bundle.plan.made.get(instance.cloudlet, {})
+            if "at" in made and instance.subscriber is not None:
+                table = result.setdefault(made["at"], _table(stack.parameters.get(made["at"])))
+                table.pop(instance.name, None)
+                if gateway is not None:
+                    table[instance.name] = gateway
+            elif "at" in made and gateway is not None:
+                result[made["at"]] = gateway
+            if "server" in made:
+                stands = gateway is None or gateway not in self._built()
+                result[made["server"]] = (
+                    "" if stands or gateway is None else server_of(self._cloud, self._bundle, self._stack, gateway)
+                )
+        return result
+
+    def _built(self) -> set[str]:
+        return {gateway.name for gateway in self._bundle.plan.each(Gateway) if not gateway.stands}
+
+
+_TAKEN: Any = object()
+
+
+def _table(value: Any) -> dict[str, Any]:
+    import json
+
+    found = json.loads(value) if isinstance(value, str) and value else value
+    return dict(found) if isinstance(found, Mapping) else {}
+
+
+def same(found: Any, wanted: Any) -> bool:
+    """Whether a parameter has a value; Heat gives everything back as text."""
+    return _table(found) == wanted if isinstance(wanted, Mapping) else str(found) == str(wanted)
+
+
+def place_all(picture: Picture, bundle: Bundle, instances: Sequence[tuple[Instance, str]]) -> None:
+    """Says of every instance where it begins, where the stack cannot know it by itself."""
+    told = {item.name for item in bundle.plan.each(Cloudlet) if "server" in bundle.plan.made.get(item.name, {})}
+    for instance, gateway in instances:
+        if instance.cloudlet in told:
+            picture.place(instance, gateway)
+
+
+# deleting
+def delete(cloud: Cloud, bundle: Bundle, name: str, tell: Tell = _quiet, timeout_s: float = TIMEOUT_S) -> list[str]:
+    """Deletes the stack and what it would leave behind. What is left all the same, each with a name to look for."""
+    stack = find(cloud, name)
+    if stack is None:
+        return []
+    stack = await_stack(cloud, stack.id, tell, timeout_s)
+    made = resources(cloud, stack.id)
+    policies = [made[s.resource] for s in bundle.plan.complete if s.act == "delete-policy" and s.resource in made]
+    for attempt in (1, 2):
+        tell(f"deleting stack {name}")
+        cloud.ask("orchestration", "DELETE", f"/stacks/{name}/{stack.id}", asked=f"delete stack {name}", missing=True)
+        reason = _await_deleted(cloud, stack.id, tell, timeout_s)
+        if reason is None:
+            break
+        if attempt == 2:
+            raise CloudError(f"cannot delete stack {name}: {reason}; see openstack stack failures list {name}")
+    senlin = Senlin(cloud)
+    for policy in policies:
+        tell(f"deleting policy {policy}")
+        senlin.remove("policies", policy, f"delete policy {policy}")
+    return list(_leftovers(cloud, bundle, made))
+
+
+def _await_deleted(cloud: Cloud, stack: str, tell: Tell, timeout_s: float) -> str | None:
+    """None when it is gone, else why not."""
+    events, reason = _Events(cloud, stack, tell), None
+
+    def ended() -> bool:
+        nonlocal reason
+        found = find(cloud, stack)
+        if found is None:
+            return True
+        events.tell()
+        reason = found.reason if found.state == "DELETE_FAILED" else None
+        return reason is not None
+
+    wait(ended, f"delete stack {stack}", timeout_s)
+    return reason
+
+
+KINDS: Mapping[str, tuple[str, str]] = {  # part of an element in the plan -> where to look for it
+    "cluster": ("clustering", "/clusters"),
+    "node": ("clustering", "/nodes"),
+    "profile": ("clustering", "/profiles"),
+    "policy": ("clustering", "/policies"),
+    "receiver": ("clustering", "/receivers"),
+    "server": ("compute", "/servers"),
+    "volume": ("block_storage", "/volumes"),
+}
+
+
+def _leftovers(cloud: Cloud, bundle: Bundle, made: Mapping[str, str]) -> Iterator[str]:
+    for element, parts in bundle.plan.made.items():
+        for part, resource in parts.items():
+            if part not in KINDS or resource not in made:
+                continue
+            service, path = KINDS[part]
+            asked = f"look whether {part} {resource} is gone"
+            if cloud.ask(service, "GET", f"{path}/{made[resource]}", asked=asked, missing=True):
+                yield f"{part} {made[resource]} of {element}"

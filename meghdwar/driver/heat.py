@@ -11,7 +11,7 @@ from typing import Any
 
 from meghdwar.bundle import Bundle, Step, identity
 from meghdwar.driver.cloud_api import Cloud, CloudError, wait
-from meghdwar.driver.hypervisor import HypervisorError, Unreachable
+from meghdwar.driver.hypervisor import HypervisorError
 from meghdwar.driver.instance import Instance
 from meghdwar.model import Cloudlet, Gateway
 
@@ -355,14 +355,14 @@ class Picture:
                 self._waiting = {}
             try:
                 self._tell(list(work.values()))
-            except CloudError as error:
+            except BaseException as error:
                 with self._note:  # the others still have to be told
                     left = {name: at for name, (_, at) in work.items() if name != instance.name}
                     self._waiting = left | self._waiting
-                asked = f"say that {instance.name} is at {gateway}"
-                if error.retry or error.status == 0:
-                    raise Unreachable(f"stack {self._stack}", asked, str(error)) from None
-                raise HypervisorError(f"stack {self._stack}", asked, str(error)) from None
+                if not isinstance(error, CloudError):
+                    raise
+                where, asked = f"stack {self._stack}", f"say that {instance.name} is at {gateway or 'no gateway'}"
+                raise HypervisorError(where, asked, str(error), retry=error.retry) from None
 
     def preview(self, instance: Instance, gateway: str | None) -> list[str]:
         """What Heat says that an update would change: one line for each resource that it would touch."""
@@ -382,18 +382,16 @@ class Picture:
         end = time.monotonic() + self._timeout_s
         while True:
             stack = await_stack(self._cloud, self._stack, timeout_s=self._timeout_s)
+            if stack.state in ("CREATE_FAILED", "DELETE_FAILED"):
+                advice = f"see openstack stack failures list {stack.name}"
+                raise CloudError(f"cannot update stack {stack.name}: it is {stack.state}: {stack.reason}; {advice}")
             wanted = self._parameters(work, stack)
             if not stack.failed and all(same(stack.parameters.get(key), value) for key, value in wanted.items()):
                 return
-            if stack.failed and self.updates and time.monotonic() > end:
-                raise CloudError(f"cannot update stack {stack.name}: {stack.reason}", retry=True)
-            if stack.state.startswith(("CREATE_", "DELETE_")) and stack.failed:
-                raise CloudError(f"cannot update stack {stack.name}: it is {stack.state}: {stack.reason}", status=409)
-            if not self._update(wanted):
-                continue
-            stack = await_stack(self._cloud, self._stack, timeout_s=self._timeout_s)
-            if stack.failed:
-                raise CloudError(f"cannot update stack {stack.name}: {stack.reason}", retry=True)
+            if self._update(wanted):
+                stack = await_stack(self._cloud, self._stack, timeout_s=self._timeout_s)
+                if stack.failed:
+                    raise CloudError(f"cannot update stack {stack.name}: {stack.reason}", retry=True)
             if time.monotonic() > end:
                 raise CloudError(f"cannot update stack {stack.name}: somebody else changes it all the time", retry=True)
 

@@ -21,6 +21,7 @@ SECOND_OPINION = ["tosca-parser>=2.12,<3", "heat-translator>=3.2,<4"]
 DEV = [
     *COMPLETION,
     *POSTGRESQL,
+    *LXD,
     "hypothesis>=6.100,<7",
     "import-linter>=2,<3",
     "jsonschema>=4.20,<5",

@@ -253,9 +253,13 @@ class Api:
         try:
             response: requests.Response = getattr(node, method)(**arguments)
         except LXDAPIException as error:
+            if error.response.status_code == 200:  # what pylxd says of an answer that it does not understand
+                raise self._nonsense(asked) from None
             raise self._refusal(str(error), asked, error.response.status_code) from None
         except (requests.RequestException, OSError) as error:
             raise self._not_answered(error, asked) from None
+        except (TypeError, KeyError, AttributeError):
+            raise self._nonsense(asked) from None
         return response
 
     def _metadata(self, response: requests.Response, asked: str) -> Any:

@@ -11,7 +11,7 @@ way to let an application finish is `quiesce`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -76,7 +76,7 @@ class Lxd:
         asked = f"look at {instance.name}"
         record = lxd_record.read(self._api, instance.name, asked)
         there = self._find(instance.name, asked)
-        disks = [disk.name for disk in instance.disks if self._ours(instance, disk, asked)]
+        disks = [disk.name for disk in instance.disks if self._volumes.has(instance, disk, asked)]
         return self._seen(instance, record, there, disks, asked)
 
     def inventory(self) -> tuple[Seen, ...]:
@@ -90,13 +90,13 @@ class Lxd:
         }
         return tuple(
             self._seen(
-                _known(name, containers.get(name)), records.get(name), containers.get(name), disks.get(name, []), asked
+                _known(name, containers.get(name)), records.get(name), containers.get(name), disks.get(name, ()), asked
             )
             for name in sorted({*records, *disks, *containers})
         )
 
     def _seen(
-        self, instance: Instance, record: Record | None, there: Data | None, disks: Sequence[str], asked: str
+        self, instance: Instance, record: Record | None, there: Data | None, disks: Iterable[str], asked: str
     ) -> Seen:
         ours = there["config"].get(f"{KEY}application", "") if there else ""
         return Seen(
@@ -269,9 +269,13 @@ class Lxd:
 
     def attach(self, instance: Instance, disk: Disk, claim: Claim) -> None:
         asked = f"attach {disk.name}"
-        record = lxd_record.held(self._api, instance, claim, asked)
+        record, _ = self._api.together(
+            lambda: lxd_record.held(self._api, instance, claim, asked),
+            lambda: self._volumes.restore(instance, disk, asked),
+        )
         self._refuse_readers(record, True, asked)
         self._plug(instance, disk, asked)
+        self._api.later(lambda: self._volumes.discard_kept(instance, disk, asked))
 
     def detach(self, instance: Instance, disk: Disk, claim: Claim) -> None:
         asked = f"detach {disk.name}"
@@ -325,9 +329,6 @@ class Lxd:
     def _is_running(self, name: str, asked: str) -> bool:
         there = self._find(name, asked)
         return there is not None and there["status"] == "Running"
-
-    def _ours(self, instance: Instance, disk: Disk, asked: str) -> bool:
-        return self._volumes.owner(disk, asked) == instance.name and self._volumes.there(disk, asked)
 
     def _refuse_readers(self, record: Record, has_state: bool, asked: str) -> None:
         if has_state and not record.writer:

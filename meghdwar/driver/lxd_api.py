@@ -178,13 +178,30 @@ class Api:
         )
         return int(left.get("return", 255))
 
+    def read(self, instance: str, command: Sequence[str], asked: str) -> str:
+        """What a command in an instance prints."""
+        body = {"command": list(command), "wait-for-websocket": False, "record-output": True, "interactive": False}
+        output = self.change("post", f"instances/{instance}/exec", body, asked).get("output") or {}
+        printed = {key: self.raw(log.removeprefix("/1.0/"), asked)[0].decode() for key, log in output.items()}
+        for log in output.values():
+            self.remove(log.removeprefix("/1.0/"), asked)
+        return printed.get("1", "")
+
+    def later(self, call: Callable[[], object]) -> None:
+        """Makes a call without waiting for it; what goes wrong with it is left to whoever looks."""
+        self._pool().submit(call)
+
     def together(self, *calls: Callable[[], Any]) -> list[Any]:
         """Makes calls at the same time and returns what they did; the first error of them is raised."""
+        pool = self._pool()
+        futures = [pool.submit(call) for call in calls]
+        return [future.result() for future in futures]
+
+    def _pool(self) -> ThreadPoolExecutor:
         with self._lock:
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(POOL_SIZE, f"lxd-{self.access.gateway}")
-            futures = [self._threads.submit(call) for call in calls]
-        return [future.result() for future in futures]
+            return self._threads
 
     @property
     def url(self) -> str:
@@ -207,12 +224,12 @@ class Api:
 
     def close(self) -> None:
         with self._lock:
-            if self._client is not None:
-                self._client.api.session.close()
-                self._client = None
-            if self._threads is not None:
-                self._threads.shutdown()
-                self._threads = None
+            client, threads = self._client, self._threads
+            self._client = self._threads = None
+        if threads is not None:
+            threads.shutdown()
+        if client is not None:
+            client.api.session.close()
 
     # how
     def _connect(self, asked: str) -> pylxd.Client:

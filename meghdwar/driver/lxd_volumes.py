@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from meghdwar.driver.hypervisor import Claim, Copied, HypervisorError, Refused, Unreachable, Unverified
@@ -24,6 +25,7 @@ from meghdwar.driver.lxd_record import KEY
 
 TRUSTED = ("btrfs", "zfs")  # pools whose refresh is a stream of what has changed, with checksums
 SNAPSHOT = re.compile(r"mdw-\d{10}-\d{6}")
+WHOLE = f"{KEY}whole"  # a volume without it was being made or copied when somebody died
 SLOW_BYTES_PER_S = 1_000_000  # slower than that a copy counts as stalled
 
 
@@ -42,6 +44,10 @@ class Volumes:
         return f"{self.base}/{disk.name}"
 
     # looking
+    def answers(self, asked: str) -> None:
+        """Raises Unreachable when it does not."""
+        self.api.get(f"storage-pools/{self.pool}", asked)
+
     def driver(self, asked: str) -> str:
         """What the pool is made of: btrfs, zfs, dir ..."""
         if not self._driver:
@@ -61,16 +67,20 @@ class Volumes:
             )
             raise Refused(self.api.access.gateway, asked, why)
 
-    def there(self, disk: Disk, asked: str) -> bool:
-        """Whether it is there as a whole: what a copy that was cut off has left is not."""
-        return self._whole(disk.name, asked)
+    def has(self, instance: Instance, disk: Disk, asked: str) -> bool:
+        """Whether the instance's disk is there as a whole, or was kept when a copy was cut off."""
+        return any(
+            config is not None and config.get(f"{KEY}instance") == instance.name and WHOLE in config
+            for config in (self._config(disk, asked), self._config(_kept(disk), asked))
+        )
 
-    def every(self, asked: str) -> dict[str, list[str]]:
+    def every(self, asked: str) -> dict[str, set[str]]:
         """Instance -> names of its disks that are there."""
-        owned: dict[str, list[str]] = {}
+        owned: dict[str, set[str]] = {}
         for volume in self._owned(asked):
-            if self._whole(volume["name"], asked):
-                owned.setdefault(volume["config"][f"{KEY}instance"], []).append(volume["name"])
+            if WHOLE in volume["config"]:
+                name = volume["config"].get(f"{KEY}keeps", volume["name"])
+                owned.setdefault(volume["config"][f"{KEY}instance"], set()).add(name)
         return owned
 
     def _owned(self, asked: str) -> list[Data]:
@@ -78,28 +88,21 @@ class Volumes:
         volumes = self.api.get(self.base, asked, recursion=1)
         return [each for each in volumes if f"{KEY}instance" in each["config"] and "/" not in each["name"]]
 
-    def _whole(self, name: str, asked: str) -> bool:
-        try:
-            return self.api.find(f"{self.base}/{name}/state", asked) is not None
-        except HypervisorError as error:
-            if error.retry:
-                raise
-            return False
-
-    def owner(self, disk: Disk, asked: str) -> str | None:
-        """The instance that it belongs to; nothing for somebody else's, None when there is none."""
+    def _config(self, disk: Disk, asked: str) -> dict[str, str] | None:
         volume = self.api.find(self.path(disk), asked)
-        return None if volume is None else str(volume["config"].get(f"{KEY}instance", ""))
+        return None if volume is None else dict(volume["config"])
 
     # making and removing
     def make(self, instance: Instance, disk: Disk, asked: str) -> None:
         self.trust(asked)
-        if self._is_ours(instance, disk, asked):
-            if self.there(disk, asked):
+        config = self._config(disk, asked)
+        if self._is_ours(instance, disk, config, asked):
+            if WHOLE in (config or {}):
                 return
             self._drop(disk, asked)
         body = {"name": disk.name, "content_type": "filesystem", "config": _config(instance, disk)}
         self.api.change("post", self.base, body, asked)
+        self._finish(disk, asked)
 
     def remove(self, instance: Instance, asked: str) -> None:
         """All of an instance, whole or not, with their snapshots."""
@@ -107,13 +110,16 @@ class Volumes:
             if volume["config"][f"{KEY}instance"] == instance.name:
                 self.api.change("delete", f"{self.base}/{volume['name']}", None, asked)
 
-    def _is_ours(self, instance: Instance, disk: Disk, asked: str) -> bool:
+    def _is_ours(self, instance: Instance, disk: Disk, config: Mapping[str, str] | None, asked: str) -> bool:
         """Whether it is there for this instance. Raises Refused when it is somebody else's."""
-        owner = self.owner(disk, asked)
-        if owner not in (None, instance.name):
-            why = f"there is a volume {disk.name} already, of {owner or 'somebody else'}; nothing is overwritten"
+        if config is not None and config.get(f"{KEY}instance") != instance.name:
+            owner = config.get(f"{KEY}instance") or "somebody else"
+            why = f"there is a volume {disk.name} already, of {owner}; nothing is overwritten"
             raise Refused(self.api.access.gateway, asked, why)
-        return owner is not None
+        return config is not None
+
+    def _finish(self, disk: Disk, asked: str) -> None:
+        self.api.change("patch", self.path(disk), {"config": {WHOLE: "true"}}, asked)
 
     def _drop(self, disk: Disk, asked: str) -> None:
         self.api.change("delete", self.path(disk), None, asked)
@@ -123,44 +129,77 @@ class Volumes:
         """The volume becomes what the source's is; an unbroken chain of snapshots makes it short."""
         self.trust(asked)
         source.trust(asked)
-        is_ours, ours, theirs, settings, fresh = self.api.together(  # each of them costs, and this may be the gap
-            lambda: self._is_ours(instance, disk, asked),
+        config, ours, settings, theirs, fresh = self.api.together(  # each of them costs, and this may be the gap
+            lambda: self._config(disk, asked),
             lambda: self._snapshots(disk, asked),
+            lambda: source._config(disk, asked),
             lambda: source._snapshots(disk, asked),
-            lambda: source.api.find(source.path(disk), asked),
             lambda: source._fresh_bytes(disk, asked),
         )
-        if theirs is None or settings is None:
+        there = self._is_ours(instance, disk, config, asked)
+        if settings is None or theirs is None or WHOLE not in settings:
             why = f"there is no volume {disk.name} at {source.api.access.gateway} to copy"
             raise HypervisorError(self.api.access.gateway, asked, why)
-        shared = bool(is_ours and ours and ours[-1] in theirs)
-        if not shared and theirs:
-            for name in theirs:  # of moves that are over: they would be sent, too
-                source._forget(disk, name, asked)
-            theirs, fresh = [], source._fresh_bytes(disk, asked)
+        shared = bool(there and WHOLE in config and ours and ours[-1] in theirs)
+        # of moves that are over, or of copies that were cut off: they would be sent, too
+        stray = [name for name in theirs if not shared or name > ours[-1]]
+        for name in stray:
+            source._forget(disk, name, asked)
+        if stray:  # what they had is counted as the volume's again only some time after they are gone
+            fresh = source._content_bytes(instance, disk, asked)
         snapshot = f"mdw-{claim.epoch:010}-{_number(theirs) + 1:06}"
         source.api.change("post", f"{source.path(disk)}/snapshots", {"name": snapshot}, asked)
         claim.check()
-        if not shared and is_ours:
+        if there and not shared:
             self._drop(disk, asked)
-        config = _config(instance, disk) | _shift(settings["config"])
-        sending = _Sending(self, source, disk, config, asked)
+        sending = _Sending(self, source, disk, _config(instance, disk) | _shift(settings), asked)
         try:
             sending.send(refresh=shared)
         except HypervisorError as error:
             if error.retry or not shared:
                 raise
+            source.answers(asked)  # who has just died is no reason to give up what we have
             claim.check()  # what there was could not be gone on from
             self._drop(disk, asked)
             sending.send(refresh=False)
-            fresh = disk.size_bytes  # at most: nobody counts it
+            shared = False
         if snapshot not in (self._snapshots(disk, asked) or ()):
             why = f"it says that the copy is done, and lacks its snapshot {snapshot}"
             raise Unverified(self.api.access.gateway, asked, why)
+        if not shared:
+            self._finish(disk, asked)
         if not final:
             self._prune(disk, snapshot, asked)
             source._prune(disk, snapshot, asked)
+            self._keep(instance, disk, settings, asked)
         return Copied(fresh, f"{self._driver} {snapshot}")
+
+    # the last copy, kept: LXD removes the volume that it refreshes when the source dies meanwhile
+    def _keep(self, instance: Instance, disk: Disk, settings: Mapping[str, str], asked: str) -> None:
+        kept = _kept(disk)
+        self.discard_kept(instance, disk, asked)
+        config = _config(instance, disk) | _shift(settings) | {f"{KEY}keeps": disk.name}
+        origin = {"type": "copy", "pool": self.pool, "name": disk.name, "volume_only": True}
+        self.api.change("post", self.base, {"name": kept.name, "config": config, "source": origin}, asked)
+        self._finish(kept, asked)
+
+    def discard_kept(self, instance: Instance, disk: Disk, asked: str) -> None:
+        config = self._config(_kept(disk), asked)
+        if self._is_ours(instance, _kept(disk), config, asked):
+            self._drop(_kept(disk), asked)
+
+    def restore(self, instance: Instance, disk: Disk, asked: str) -> bool:
+        """The volume is what was kept of it when it is not whole; says whether that was so."""
+        config = self._config(disk, asked)
+        if config is not None and WHOLE in config:
+            return False
+        kept = self._config(_kept(disk), asked)
+        if kept is None or WHOLE not in kept or not self._is_ours(instance, _kept(disk), kept, asked):
+            return False
+        if self._is_ours(instance, disk, config, asked):
+            self._drop(disk, asked)
+        self.api.change("post", self.path(_kept(disk)), {"name": disk.name, "pool": self.pool}, asked)
+        return True
 
     # snapshots
     def _snapshots(self, disk: Disk, asked: str) -> list[str] | None:
@@ -181,6 +220,14 @@ class Volumes:
             self.api.change("delete", f"{self.path(disk)}/snapshots/{snapshot}", None, asked)
         except Missing:
             return
+
+    def _content_bytes(self, instance: Instance, disk: Disk, asked: str) -> int:
+        """The bytes that its files take; of one that cannot be asked, as much as may be in it."""
+        try:
+            said = self.api.read(instance.name, ["du", "-sk", disk.location], asked)
+            return int(said.split()[0]) * 1024
+        except (HypervisorError, ValueError, IndexError):
+            return disk.size_bytes
 
     def _fresh_bytes(self, disk: Disk, asked: str) -> int:
         """The bytes that no snapshot has: what the next copy sends."""
@@ -249,6 +296,10 @@ def _config(instance: Instance, disk: Disk) -> dict[str, str]:
 
 def _number(snapshots: list[str]) -> int:
     return max((int(name.rpartition("-")[2]) for name in snapshots), default=0)
+
+
+def _kept(disk: Disk) -> Disk:
+    return replace(disk, name=f"{disk.name}-kept")
 
 
 def _shift(settings: Mapping[str, str]) -> dict[str, str]:

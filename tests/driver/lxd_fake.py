@@ -52,6 +52,7 @@ class FakeLxd:
     def __init__(self, folder: Path, name: str = "fake") -> None:
         self.answers: dict[str, Answer | list[Answer] | Callable[[Any], Answer]] = {"GET ": sync(SERVER)}
         self.asked: list[tuple[str, Any]] = []
+        self.tags: list[str] = []  # of what was to be changed only if it had not been changed
         self.delay_s = 0.0
         self.clock_off_s = 0.0
         self.certificate, self.key, self.fingerprint = make_certificate(folder, name)
@@ -66,6 +67,7 @@ class FakeLxd:
                 body = json.loads(raw) if raw and self.headers["Content-Type"] == "application/json" else raw
                 path = self.path.partition("?")[0].removeprefix("/1.0").strip("/")
                 fake.asked.append((f"{self.command} {path}", body))
+                fake.tags += [self.headers["If-Match"]] if "If-Match" in self.headers else []
                 time.sleep(fake.delay_s)
                 status, content, headers = fake._answer(f"{self.command} {path}", body)
                 data = content if isinstance(content, bytes) else json.dumps(content).encode()

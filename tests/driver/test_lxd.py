@@ -23,6 +23,11 @@ ARENA = Instance("arena", "game", "arena", "container", "cloudlet", ports=(80,),
 RECORD = "profiles/meghdwar-arena"
 VOLUME = "storage-pools/default/volumes/custom/saves"
 FIRST = Unbounded(1)
+VOLUME_CONFIG = {
+    "user.meghdwar.instance": "arena",
+    "user.meghdwar.whole": "true",
+    "volatile.idmap.last": "[7]",
+}
 
 
 @pytest.fixture
@@ -180,6 +185,7 @@ def test_somebody_else_held_it_at_the_same_time(fake: FakeLxd) -> None:
     with pytest.raises(Stale, match="epoch 3"):
         Lxd(fake.access()).hold(ARENA, Unbounded(2))
     assert fake.count(f"PUT {RECORD}") == 1
+    assert fake.tags == ["e1"]
 
 
 def test_two_make_the_record_at_once(fake: FakeLxd) -> None:
@@ -216,7 +222,7 @@ def copying(fake: FakeLxd) -> None:
         f"GET {RECORD}": held(),
         "GET instances/arena": container("Stopped"),
         "GET storage-pools/default": sync({"driver": "btrfs"}),
-        f"GET {VOLUME}": sync({"config": {"user.meghdwar.instance": "arena", "volatile.idmap.last": "[7]"}}),
+        f"GET {VOLUME}": sync({"config": VOLUME_CONFIG}),
         f"GET {VOLUME}/state": sync({"usage": {"used": 4096}}),
         f"GET {VOLUME}/snapshots": sync([f"/1.0/{VOLUME}/snapshots/mdw-0000000001-000009"]),
         f"POST {VOLUME}/snapshots": operation(),

@@ -19,7 +19,7 @@ from sqlalchemy.pool import QueuePool
 from meghdwar.driver.journal import SqlJournal
 from meghdwar.driver.operation import JournalError
 from meghdwar.driver.sql_inventory import SqlInventory
-from meghdwar.driver.transactions import READS_ONLY, Transactions, shown
+from meghdwar.driver.transactions import Transactions, shown
 
 SCHEMA = "0001"  # the newest of meghdwar/driver/migrations
 OLDER: frozenset[str] = frozenset()  # those before it, which are upgraded
@@ -109,7 +109,7 @@ def _sqlite(url: URL) -> Engine:
     def begin(connection: Connection) -> None:
         raw: Any = connection.connection.dbapi_connection
         _must_be_the_same(path, connection)
-        raw.execute("BEGIN" if connection.get_execution_options().get(READS_ONLY) else "BEGIN IMMEDIATE")
+        raw.execute("BEGIN IMMEDIATE")
 
     return engine
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from meghdwar.driver.inventory import InstanceRecord, SubscriberRecord, Unknown
+from meghdwar.driver.inventory import SubscriberRecord
 from meghdwar.driver.mobility import CROWD, Sighting, Track, Wish, due, gather, ripe_at, take
 from meghdwar.driver.operation import Busy, DriverError, Operation
 from meghdwar.driver.plan import Wanted
@@ -238,22 +238,12 @@ def _act(driver: Driver, wished: Wished) -> Operation | None:
 
 
 def _subscriber(driver: Driver, application: str, name: str) -> SubscriberRecord:
-    try:
-        return driver.inventory.subscriber(application, name)
-    except Unknown:
-        return SubscriberRecord(application, name)
+    return driver.inventory.find_subscriber(application, name) or SubscriberRecord(application, name)
 
 
 def _home(driver: Driver, instance: str) -> str | None:
-    record = _record(driver, instance)
+    record = driver.inventory.find_instance(instance)
     return None if record is None else record.gateway
-
-
-def _record(driver: Driver, instance: str) -> InstanceRecord | None:
-    try:
-        return driver.inventory.instance(instance)
-    except Unknown:
-        return None
 
 
 def _gateways(asked: Wanted, cloudlet: str) -> Sequence[Gateway]:

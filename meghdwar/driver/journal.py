@@ -8,17 +8,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Row, delete, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Engine, Row, delete, select
 
-from meghdwar.driver import statements as sql
 from meghdwar.driver.hypervisor import Claim, Stale
 from meghdwar.driver.identifier import new_id
 from meghdwar.driver.inventory import Unknown
 from meghdwar.driver.lease import MARGIN, Keeper, Lease
 from meghdwar.driver.operation import ENDED, FENCED, RUNNING, WAITING, Busy, Entry, Fenced, JournalError, Operation
 from meghdwar.driver.plain import fit, to_fenced, to_text
-from meghdwar.driver.tables import entries, instances, operations
+from meghdwar.driver.statements import Statements
+from meghdwar.driver.tables import entries, operations
 from meghdwar.driver.transactions import Transactions, alive_s
 
 T = TypeVar("T")
@@ -33,8 +32,8 @@ class SqlJournal:
         self.lease_s = lease_s
         self._clock = clock
         self._transactions = Transactions(engine, lease_s * (1 - MARGIN))
-        self._take = sql.take(engine.dialect.name)
-        self._add_operation = sql.add_operation(engine.dialect.name)
+        self._sql = Statements(engine.dialect)
+        self._taken: type[Exception] = engine.dialect.loaded_dbapi.IntegrityError
         self._keeper = Keeper(self._renew, lease_s)
         self._mine: dict[str, Lease] = {}  # the leases that we took and did not give back
 
@@ -62,7 +61,7 @@ class SqlJournal:
         """Gives it back, so that others need not wait until it runs out. One that somebody else has is left alone."""
         lease = _lease(claim)
         given = {"name": lease.instance, "mine": lease.epoch}
-        self._transactions.write(lambda connection, _: connection.execute(sql.RELEASE, given))
+        self._transactions.write(lambda connection, _: self._sql.release.run(connection, given))
         self._forget(lease)
 
     def _renew(self, lease: Lease) -> None:
@@ -70,7 +69,7 @@ class SqlJournal:
         given = {"name": lease.instance, "mine": lease.epoch, "lease_s": self.lease_s}
 
         def work(connection: Connection, _: bool) -> None:
-            if connection.execute(sql.HOLD_INSTANCE, given).first() is None:
+            if self._sql.hold_instance.first(connection, given) is None:
                 raise self._stale(connection, lease.instance, lease.epoch)
 
         self._transactions.write(work, patience_s=0)
@@ -90,9 +89,11 @@ class SqlJournal:
 
     def _must_be_at(self, connection: Connection, operation: Operation) -> None:
         """Whoever wanted the operation may have looked before another one ended."""
-        row = connection.execute(sql.HOME, {"name": operation.instance}).first()
+        row = self._sql.home.first(connection, {"name": operation.instance})
         if row is None:
-            raise Unknown("instance", operation.instance, connection.execute(sql.INSTANCE_NAMES).scalars())
+            raise Unknown(
+                "instance", operation.instance, [r.name for r in self._sql.instance_names.all(connection, {})]
+            )
         if row.gateway != operation.source:
             home, source = row.gateway or "nowhere", operation.source or "nowhere"
             why = f"it is at {home} by now, and not at {source}; look again with mdw status"
@@ -106,11 +107,16 @@ class SqlJournal:
                 name: getattr(found, name)
                 for name in ("id", "kind", "application", "instance", "source", "target", "strategy", "status")
             }
-            row |= {"reason": fit(found.reason), "error": fit(found.error), "created_at": found.created_at}
+            row |= {
+                "reason": fit(found.reason),
+                "error": fit(found.error),
+                "created_at": found.created_at,
+                "ended_at": None,
+            }
             row["fenced"] = to_text(found.fenced) if found.fenced else None
             try:
-                added = connection.execute(self._add_operation, row).first()
-            except IntegrityError:
+                added = self._sql.add_operation.first(connection, row)
+            except self._taken:
                 connection.rollback()
                 raise self._unfinished(connection, operation.instance) from None
             if added:
@@ -119,7 +125,7 @@ class SqlJournal:
                 raise JournalError(f"cannot begin {operation.id}: there is an operation with that id")
 
     def _unfinished(self, connection: Connection, instance: str) -> Busy:
-        row = connection.execute(sql.UNFINISHED, {"name": instance}).first()
+        row = self._sql.unfinished.first(connection, {"name": instance})
         if row is None:
             return Busy(f"cannot work on {instance}: another operation has only just ended; try again", 0.0)
         doing = f"{row.kind} {row.id} of it is not ended ({row.status})"
@@ -132,7 +138,7 @@ class SqlJournal:
 
         def write(connection: Connection, epoch: int, at: float) -> None:
             nonlocal found
-            row = connection.execute(sql.RESUME, {"op": operation_id}).first()
+            row = self._sql.resume.first(connection, {"op": operation_id})
             if row is None:
                 raise JournalError(f"cannot resume {operation_id}: it has just ended")
             found = _operation(row)
@@ -152,10 +158,10 @@ class SqlJournal:
         def work(connection: Connection, again: bool) -> tuple[int, float]:
             nonlocal deadline, tried
             asked = self._deadline()
-            row = connection.execute(self._take, given).first()
+            row = self._sql.take.first(connection, given)
             if row is None:
                 held = {"name": instance, "mine": tried[0], "owner": owner}
-                if again and connection.execute(sql.IS_HELD, held).first():
+                if again and self._sql.is_held.first(connection, held):
                     return tried  # it was done, and only the answer was lost
                 raise self._busy(connection, instance)
             deadline, tried = asked, (row.epoch, row.at)
@@ -170,7 +176,7 @@ class SqlJournal:
         return lease, at
 
     def _busy(self, connection: Connection, instance: str) -> Busy:
-        row = connection.execute(sql.HOLDER, {"name": instance}).first()
+        row = self._sql.holder.first(connection, {"name": instance})
         if row is None or row.owner is None or row.left is None:
             return Busy(f"cannot claim {instance}: somebody has only just had it; try again", 0.0)
         left_s = max(row.left, 0.0)
@@ -185,14 +191,14 @@ class SqlJournal:
         detail = {"by": fenced.by, "at": fenced.at, "because": fenced.because}
 
         def also(connection: Connection, at: float) -> None:
-            connection.execute(update(operations).where(operations.c.id == operation_id).values(fenced=to_text(fenced)))
+            self._sql.set_fenced.run(connection, {"op": operation_id, "new_fenced": to_text(fenced)})
 
         self._append(operation_id, [Entry("", FENCED, detail)], claim, also)
 
     def wait(self, operation_id: str, error: str, claim: Claim) -> None:
         def also(connection: Connection, at: float) -> None:
             given = {"op": operation_id, "new_status": WAITING, "new_error": fit(error), "at": None}
-            connection.execute(sql.SET_STATUS, given)
+            self._sql.set_status.run(connection, given)
 
         self._append(operation_id, [], claim, also, give_back=WAITING)
 
@@ -202,7 +208,7 @@ class SqlJournal:
 
         def also(connection: Connection, at: float) -> None:
             given = {"op": operation_id, "new_status": status, "new_error": "", "at": at}
-            connection.execute(sql.SET_STATUS, given)
+            self._sql.set_status.run(connection, given)
 
         self._append(operation_id, entries, claim, also, give_back=status)
 
@@ -211,10 +217,9 @@ class SqlJournal:
         deadline = self._deadline()
 
         def work(connection: Connection, _: bool) -> None:
-            if connection.execute(sql.HOLD_INSTANCE, given).first() is None:
+            if self._sql.hold_instance.first(connection, given) is None:
                 raise self._stale(connection, instance, claim.epoch)
-            placed = update(instances).where(instances.c.name == instance).values(gateway=gateway)
-            if not connection.execute(placed).rowcount:
+            if not self._sql.place.run(connection, {"name": instance, "new_gateway": gateway}):
                 raise JournalError(f"cannot place {instance}: there is no such instance; see mdw status")
 
         self._transactions.write(work, patience_s=self._patience_s(claim))
@@ -231,20 +236,20 @@ class SqlJournal:
     ) -> None:
         """Appends them where the claim still holds; `also` is done with them, and then the claim is given back when
         that is the status to end with."""
-        hold = sql.GIVE_BACK if give_back else sql.HOLD
+        hold = self._sql.give_back if give_back else self._sql.hold
         given = {"op": operation_id, "mine": claim.epoch, "lease_s": self.lease_s}
         deadline, first = self._deadline(), 0
 
         def work(connection: Connection, again: bool) -> None:
             nonlocal first
-            row = connection.execute(hold, given).first()
+            row = hold.first(connection, given)
             if again and self._is_done(connection, operation_id, claim.epoch, first, give_back):
                 return
             if row is None:
                 raise self._not_held(connection, operation_id, claim.epoch)
             first = (row.last or 0) + 1
-            if new:
-                connection.execute(sql.ADD_ENTRIES, _rows(operation_id, new, claim.epoch, first, row.at))
+            for line in _rows(operation_id, new, claim.epoch, first, row.at):
+                self._sql.add_entry.run(connection, line)
             also(connection, row.at)
 
         self._transactions.write(work, patience_s=self._patience_s(claim))
@@ -256,19 +261,19 @@ class SqlJournal:
     def _is_done(self, connection: Connection, operation_id: str, epoch: int, first: int, status: str) -> bool:
         """Whether an earlier try was done after all, and only its answer was lost."""
         if status:
-            found = connection.execute(sql.GIVEN_BACK, {"op": operation_id, "mine": epoch}).first()
+            found = self._sql.given_back.first(connection, {"op": operation_id, "mine": epoch})
             return found is not None and found.status == status
         given = {"op": operation_id, "mine": epoch, "first": first}
-        return connection.execute(sql.ENTRY, given).first() is not None
+        return self._sql.entry.first(connection, given) is not None
 
     def _not_held(self, connection: Connection, operation_id: str, epoch: int) -> Exception:
-        row = connection.execute(select(operations.c.instance).where(operations.c.id == operation_id)).first()
+        row = self._sql.instance_of.first(connection, {"op": operation_id})
         if row is None:
             return self._unknown(connection, operation_id)
         return self._stale(connection, row.instance, epoch)
 
     def _stale(self, connection: Connection, instance: str, epoch: int) -> Stale:
-        row = connection.execute(sql.HOLDER, {"name": instance}).first()
+        row = self._sql.holder.first(connection, {"name": instance})
         if row is None or (row.epoch == epoch and row.owner is None):
             return Stale(f"cannot go on with {instance}: the claim was given back")
         who = f"{row.owner} has taken over" if row.owner else "somebody has taken over, and ended"
@@ -276,14 +281,14 @@ class SqlJournal:
 
     # reading
     def entries(self, operation_id: str) -> list[Entry]:
-        rows = self._transactions.read(lambda connection: connection.execute(sql.ENTRIES, {"op": operation_id}).all())
+        rows = self._transactions.read(lambda connection: self._sql.entries.all(connection, {"op": operation_id}))
         return [Entry(row.step, row.phase, json.loads(row.detail), row.epoch, row.at) for row in rows]
 
     def operation(self, operation_id: str) -> Operation:
         """Raises Unknown."""
 
         def find(connection: Connection) -> Operation:
-            row = connection.execute(sql.OPERATION, {"op": operation_id}).first()
+            row = self._sql.operation.first(connection, {"op": operation_id})
             if row is None:
                 raise self._unknown(connection, operation_id)
             return _operation(row)
@@ -312,7 +317,8 @@ class SqlJournal:
     def abandoned(self) -> list[Operation]:
         """Those that are not ended and that nobody works on: what waits, what was handed over, and what somebody died
         over, once the lease has run out. Oldest first."""
-        return self._read_operations(sql.ABANDONED)
+        rows = self._transactions.read(lambda connection: self._sql.abandoned.all(connection, {}))
+        return [_operation(row) for row in rows]
 
     def _read_operations(self, query: Any) -> list[Operation]:
         rows = self._transactions.read(lambda connection: connection.execute(query).all())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, and_, delete, func, select, update
+from sqlalchemy import Connection, Engine, Row, Select, bindparam, delete, exists, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from meghdwar.driver.inventory import (
@@ -17,11 +17,33 @@ from meghdwar.driver.inventory import (
 )
 from meghdwar.driver.plain import to_access, to_instance, to_text
 from meghdwar.driver.tables import applications, claims, gateways, instances, now, operations, subscribers
-from meghdwar.driver.transactions import Transactions
+from meghdwar.driver.transactions import Prepared, Transactions
 
 PATIENCE_S = 10.0
 _INSTANCES = select(instances, claims.c.epoch, claims.c.owner, claims.c.lease_until).outerjoin(
     claims, claims.c.instance == instances.c.name
+)
+_name: Any = bindparam("name")
+_application_is = subscribers.c.application == bindparam("application")
+_SUBSCRIBER = select(subscribers).where(_application_is, subscribers.c.name == _name)
+_PUT_SUBSCRIBER = (
+    update(subscribers)
+    .where(_application_is, subscribers.c.name == _name, subscribers.c.seen_at == bindparam("expected"))
+    .values(seen_at=bindparam("new_seen_at"), state=bindparam("new_state"))
+)
+_at = instances.c.gateway == bindparam("gateway")
+_COUNT_AT = select(
+    (
+        select(func.count()).select_from(instances).where(_at).scalar_subquery()
+        + select(func.count())
+        .select_from(operations)
+        .where(
+            operations.c.target == bindparam("gateway"),
+            operations.c.ended_at.is_(None),
+            ~exists().where(instances.c.name == operations.c.instance, _at),
+        )
+        .scalar_subquery()
+    ).label("there")
 )
 
 
@@ -33,13 +55,20 @@ class SqlInventory:
     def __init__(self, engine: Engine) -> None:
         self._transactions = Transactions(engine, PATIENCE_S)
         self._insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[engine.dialect.name]
+        # what every move and sighting asks for
+        self._gateway = Prepared(select(gateways).where(gateways.c.name == _name), engine.dialect)
+        self._application = Prepared(select(applications).where(applications.c.name == _name), engine.dialect)
+        self._instance = Prepared(_INSTANCES.where(instances.c.name == _name), engine.dialect)
+        self._subscriber = Prepared(_SUBSCRIBER, engine.dialect)
+        self._put_subscriber = Prepared(_PUT_SUBSCRIBER, engine.dialect)
+        self._count_at = Prepared(_COUNT_AT, engine.dialect)
 
     # gateways
     def gateways(self) -> list[GatewayRecord]:
         return [_gateway(row) for row in self._all(select(gateways))]
 
     def gateway(self, name: str) -> GatewayRecord:
-        return _gateway(self._one("gateway", select(gateways).where(gateways.c.name == name), gateways, name))
+        return _gateway(self._one("gateway", self._gateway, select(gateways.c.name), name))
 
     def add_gateway(self, record: GatewayRecord, *, replace: bool = False) -> None:
         def work(connection: Connection, _: bool) -> None:
@@ -59,7 +88,7 @@ class SqlInventory:
         """Taken while instances are there, or on their way to it."""
 
         def work(connection: Connection, _: bool) -> None:
-            if there := connection.execute(_count_at(name)).scalar_one():
+            if there := self._count_at.all(connection, {"gateway": name})[0].there:
                 raise Taken(f"cannot remove gateway {name}: {there} instances are there; move them elsewhere first")
             connection.execute(delete(gateways).where(gateways.c.name == name))
 
@@ -67,15 +96,15 @@ class SqlInventory:
 
     def count_at(self, gateway: str) -> int:
         """How many instances are at the gateway, or on their way to it."""
-        return int(self._transactions.read(lambda connection: connection.execute(_count_at(gateway)).scalar_one()))
+        given = {"gateway": gateway}
+        return int(self._transactions.read(lambda connection: self._count_at.all(connection, given)[0].there))
 
     # applications
     def applications(self) -> list[ApplicationRecord]:
         return [_application(row) for row in self._all(select(applications))]
 
     def application(self, name: str) -> ApplicationRecord:
-        query = select(applications).where(applications.c.name == name)
-        return _application(self._one("application", query, applications, name))
+        return _application(self._one("application", self._application, select(applications.c.name), name))
 
     def add_application(self, record: ApplicationRecord, *, replace: bool = False) -> None:
         values = {name: getattr(record, name) for name in ApplicationRecord.__dataclass_fields__}
@@ -112,7 +141,12 @@ class SqlInventory:
         return [_instance(row) for row in self._all(query)]
 
     def instance(self, name: str) -> InstanceRecord:
-        return _instance(self._one("instance", _INSTANCES.where(instances.c.name == name), instances, name))
+        return _instance(self._one("instance", self._instance, select(instances.c.name), name))
+
+    def find_instance(self, name: str) -> InstanceRecord | None:
+        """The same, or None: quicker than Unknown where nobody has misspelt anything."""
+        row = self._transactions.read(lambda connection: self._instance.first(connection, {"name": name}))
+        return None if row is None else _instance(row)
 
     def add_instance(self, record: InstanceRecord, *, replace: bool = False) -> None:
         """Its epoch and its lease are the journal's, and not taken from the record; its gateway is, when it is new."""
@@ -144,29 +178,38 @@ class SqlInventory:
 
     # subscribers
     def subscribers(self, application: str) -> list[SubscriberRecord]:
-        return [_subscriber(row) for row in self._all(_subscribers(application))]
+        return [
+            _subscriber(row) for row in self._all(select(subscribers).where(subscribers.c.application == application))
+        ]
 
     def subscriber(self, application: str, name: str) -> SubscriberRecord:
-        query = _subscribers(application).where(subscribers.c.name == name)
-        return _subscriber(self._one("subscriber", query, _subscribers(application).subquery(), name))
+        found = self.find_subscriber(application, name)
+        if found is None:
+            query = select(subscribers.c.name).where(subscribers.c.application == application)
+            raise Unknown("subscriber", name, self._names(query))
+        return found
+
+    def find_subscriber(self, application: str, name: str) -> SubscriberRecord | None:
+        given = {"application": application, "name": name}
+        row = self._transactions.read(lambda connection: self._subscriber.first(connection, given))
+        return None if row is None else _subscriber(row)
 
     def put_subscriber(self, record: SubscriberRecord, *, expected_seen_at: float | None) -> bool:
         """Compare and set: whether the record was put in the place of one that was seen at exactly that time; None, or
         0.0, stands for one that is not there yet."""
         key = {"application": record.application, "name": record.name}
         values = {"seen_at": record.seen_at, "state": record.state}
-        same = and_(subscribers.c.application == record.application, subscribers.c.name == record.name)
+        given = key | {"expected": expected_seen_at or 0.0, "new_seen_at": record.seen_at, "new_state": record.state}
 
         def work(connection: Connection, again: bool) -> bool:
-            where = and_(same, subscribers.c.seen_at == (expected_seen_at or 0.0))
-            if connection.execute(update(subscribers).where(where).values(values)).rowcount:
+            if self._put_subscriber.run(connection, given):
                 return True
             if not expected_seen_at:
                 new = self._insert(subscribers).values(key | values).on_conflict_do_nothing()
                 if connection.execute(new.returning(subscribers.c.name)).first():
                     return True
-            there = and_(same, subscribers.c.seen_at == record.seen_at, subscribers.c.state == record.state)
-            return again and connection.execute(select(subscribers).where(there)).first() is not None
+            there = self._subscriber.first(connection, key) if again else None
+            return there is not None and _subscriber(there) == record
 
         return self._transactions.write(work)
 
@@ -174,24 +217,14 @@ class SqlInventory:
         rows = self._transactions.read(lambda connection: connection.execute(query).all())
         return sorted(rows, key=lambda row: str(row.name))  # every database sorts text in its own way
 
-    def _one(self, what: str, query: Select[Any], table: Any, name: str) -> Row[Any]:
-        def find(connection: Connection) -> Row[Any]:
-            row = connection.execute(query).first()
-            if row is None:
-                raise Unknown(what, name, connection.execute(select(table.c.name)).scalars())
-            return row
+    def _one(self, what: str, query: Prepared, names: Select[Any], name: str) -> Any:
+        row = self._transactions.read(lambda connection: query.first(connection, {"name": name}))
+        if row is None:
+            raise Unknown(what, name, self._names(names))
+        return row
 
-        return self._transactions.read(find)
-
-
-def _count_at(gateway: str) -> Select[Any]:
-    there = select(instances.c.name).where(instances.c.gateway == gateway)
-    coming = select(operations.c.instance).where(operations.c.target == gateway, operations.c.ended_at.is_(None))
-    return select(func.count()).select_from(there.union(coming).subquery())
-
-
-def _subscribers(application: str) -> Select[Any]:
-    return select(subscribers).where(subscribers.c.application == application)
+    def _names(self, query: Select[Any]) -> list[str]:
+        return self._transactions.read(lambda connection: list(connection.execute(query).scalars()))
 
 
 def _may_replace(what: str, name: str, replace: bool, way_out: str) -> None:
@@ -199,17 +232,17 @@ def _may_replace(what: str, name: str, replace: bool, way_out: str) -> None:
         raise Taken(f"cannot add {what} {name}: there is another one of that name; {way_out} {name} removes it")
 
 
-def _gateway(row: Row[Any]) -> GatewayRecord:
+def _gateway(row: Any) -> GatewayRecord:
     return GatewayRecord(to_access(row.access), row.added_at)
 
 
-def _application(row: Row[Any]) -> ApplicationRecord:
+def _application(row: Any) -> ApplicationRecord:
     return ApplicationRecord(**row._asdict())
 
 
-def _instance(row: Row[Any]) -> InstanceRecord:
+def _instance(row: Any) -> InstanceRecord:
     return InstanceRecord(to_instance(row.instance), row.gateway, row.epoch or 0, row.owner, row.lease_until)
 
 
-def _subscriber(row: Row[Any]) -> SubscriberRecord:
+def _subscriber(row: Any) -> SubscriberRecord:
     return SubscriberRecord(**row._asdict())

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, or_, select, update
+from sqlalchemy import Dialect, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from meghdwar.driver.operation import RUNNING
 from meghdwar.driver.tables import claims, entries, instances, now, operations
+from meghdwar.driver.transactions import Prepared
 
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _mine: Any = bindparam("mine")
@@ -42,6 +43,7 @@ HOLDER = select(claims.c.epoch, claims.c.owner, (claims.c.lease_until - now()).l
 IS_HELD = select(claims.c.epoch).where(
     claims.c.instance == _name, claims.c.epoch == _mine, claims.c.owner == bindparam("owner")
 )
+PLACE = update(instances).where(instances.c.name == _name).values(gateway=bindparam("new_gateway"))
 RELEASE = update(claims).where(claims.c.instance == _name, claims.c.epoch == _mine).values(owner=None, lease_until=None)
 
 # Each write begins with one of these: it locks the row of the claim, and finds it only where the claim still holds.
@@ -80,6 +82,7 @@ RESUME = (
     .values(status=RUNNING, error="")
     .returning(*operations.c)
 )
+SET_FENCED = update(operations).where(operations.c.id == _op).values(fenced=bindparam("new_fenced"))
 SET_STATUS = (
     update(operations)
     .where(operations.c.id == _op)
@@ -93,8 +96,32 @@ ABANDONED = (
 )
 
 # entries
-ADD_ENTRIES = insert(entries)
+ADD_ENTRY = insert(entries)
 ENTRIES = select(entries).where(entries.c.operation == _op).order_by(entries.c.seq)
+INSTANCE_OF = select(operations.c.instance).where(operations.c.id == _op)
 ENTRY = select(entries.c.seq).where(
     entries.c.operation == _op, entries.c.epoch == _mine, entries.c.seq == bindparam("first")
 )
+
+
+class Statements:
+    """Each of them, compiled for one database."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        def prepared(statement: Any) -> Prepared:
+            return Prepared(statement, dialect)
+
+        # claims
+        self.take, self.release = prepared(take(dialect.name)), prepared(RELEASE)
+        self.holder, self.is_held = prepared(HOLDER), prepared(IS_HELD)
+        self.hold, self.hold_instance = prepared(HOLD), prepared(HOLD_INSTANCE)
+        self.give_back, self.given_back = prepared(GIVE_BACK), prepared(GIVEN_BACK)
+        # operations
+        self.add_operation, self.operation = prepared(add_operation(dialect.name)), prepared(OPERATION)
+        self.set_status, self.set_fenced = prepared(SET_STATUS), prepared(SET_FENCED)
+        self.resume, self.unfinished, self.abandoned = prepared(RESUME), prepared(UNFINISHED), prepared(ABANDONED)
+        # entries
+        self.add_entry, self.entry, self.entries = prepared(ADD_ENTRY), prepared(ENTRY), prepared(ENTRIES)
+        # instances
+        self.home, self.place, self.instance_of = prepared(HOME), prepared(PLACE), prepared(INSTANCE_OF)
+        self.instance_names = prepared(INSTANCE_NAMES)

@@ -5,19 +5,19 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import URL, Connection, Engine
+from sqlalchemy import URL, Connection, Dialect, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoneFreeError
 
 from meghdwar.driver.operation import JournalError
 
 T = TypeVar("T")
-READS_ONLY = "meghdwar_reads_only"  # an option of a connection: its transactions change nothing
 
 # what SQLite says (the low byte of its code) -> whether waiting may help, and what to do
 _SQLITE: dict[int, tuple[bool, str]] = {
@@ -61,13 +61,48 @@ def shown(url: URL) -> str:
     return url.set(password=None, query={}).render_as_string()
 
 
+class Prepared:
+    """A statement that was compiled once. The journal's few statements run a dozen times in every move; through all of
+    SQLAlchemy each would take several times as long as in the database."""
+
+    def __init__(self, statement: Any, dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)
+        self._text: str = compiled.string
+        self._fixed: Mapping[str, Any] = {
+            name: value for name, value in compiled.params.items() if not compiled.binds[name].required
+        }
+        self._order: Sequence[str] | None = compiled.positiontup
+        self._row: Callable[..., Any] | None = None
+
+    def run(self, connection: Connection, given: Mapping[str, Any]) -> int:
+        """How many rows it changed."""
+        return int(self._execute(connection, given).rowcount)
+
+    def all(self, connection: Connection, given: Mapping[str, Any]) -> list[Any]:
+        """Its rows, whose values are attributes."""
+        cursor = self._execute(connection, given)
+        if self._row is None:
+            fields = [column[0] for column in cursor.description]
+            self._row = cast(Any, namedtuple)("Row", fields)
+        return [self._row(*row) for row in cursor.fetchall()]
+
+    def first(self, connection: Connection, given: Mapping[str, Any]) -> Any | None:
+        return next(iter(self.all(connection, given)), None)
+
+    def _execute(self, connection: Connection, given: Mapping[str, Any]) -> Any:
+        cursor = connection.connection.cursor()
+        values = {**self._fixed, **given}
+        cursor.execute(self._text, values if self._order is None else [values[name] for name in self._order])
+        return cursor
+
+
 class Transactions:
     """What to do in a transaction is a function of its connection and of whether it is tried again: then an earlier
     try may have been done after all (its answer was lost), and the function has to find out."""
 
     def __init__(self, engine: Engine, patience_s: float) -> None:
-        self._writing = engine
-        self._reading = engine.execution_options(**{READS_ONLY: True})
+        self._engine = engine
+        self._errors: tuple[type[Any], ...] = (SQLAlchemyError, engine.dialect.loaded_dbapi.Error)
         self._patience_s = patience_s
         # SQLite lets one write at a time: threads that queue here need not poll for its lock.
         self._turn: AbstractContextManager[Any] = Lock() if engine.dialect.name == "sqlite" else nullcontext()
@@ -80,14 +115,31 @@ class Transactions:
         return self._persist(lambda _: self._read(work), None)
 
     def _write(self, work: Callable[[Connection, bool], T], again: bool) -> T:
-        with self._turn, self._writing.connect() as connection:
-            result = work(connection, again)
-            connection.commit()
+        with self._turn, self._engine.connect() as connection:
+            try:
+                connection.begin()
+                result = work(connection, again)
+                connection.commit()
+            except self._errors as error:
+                self._notice(error, connection)
+                raise
             return result
 
     def _read(self, work: Callable[[Connection], T]) -> T:
-        with self._reading.connect() as connection:
-            return work(connection)
+        with self._engine.connect() as connection:
+            try:
+                return work(connection)
+            except self._errors as error:
+                self._notice(error, connection)
+                raise
+
+    def _notice(self, error: Any, connection: Connection) -> None:
+        """A connection that is dead is not used again, nor are the others of its age."""
+        if isinstance(error, SQLAlchemyError) or connection.invalidated:
+            return  # then SQLAlchemy has seen it
+        if self._engine.dialect.is_disconnect(error, connection.connection.dbapi_connection, None):
+            connection.invalidate(error)
+            self._engine.dispose()
 
     def _persist(self, attempt: Callable[[bool], T], patience_s: float | None) -> T:
         end = alive_s() + (self._patience_s if patience_s is None else patience_s)
@@ -95,15 +147,15 @@ class Transactions:
         while True:
             try:
                 return attempt(again)
-            except (SQLAlchemyError, sqlite3.Error) as error:
+            except self._errors as error:
                 passing, why = diagnosis(error)
                 if not passing or alive_s() + pause_s > end:
-                    raise JournalError(f"cannot use the database {shown(self._writing.url)}: {why}") from None
+                    raise JournalError(f"cannot use the database {shown(self._engine.url)}: {why}") from None
             time.sleep(pause_s)
             pause_s, again = min(pause_s * 2, 0.5), True
 
 
-def diagnosis(error: SQLAlchemyError | sqlite3.Error) -> tuple[bool, str]:
+def diagnosis(error: Exception) -> tuple[bool, str]:
     """Whether it may pass by itself, and why it is and what to do, for a message."""
     if isinstance(error, NoneFreeError):
         return True, "all its connections are in use; start fewer threads"

@@ -23,7 +23,7 @@ from meghdwar.driver.instance import Instance
 from meghdwar.driver.inventory import InstanceRecord, SubscriberRecord, Unknown
 from meghdwar.driver.journal import SqlJournal
 from meghdwar.driver.operation import COMPENSATED, COMPLETED, DOING, DONE, RUNNING, WAITING, Busy, Entry, Operation
-from meghdwar.driver.transactions import Transactions
+from meghdwar.driver.transactions import Prepared, Transactions
 from tests.driver.journals import WRITES
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -272,13 +272,15 @@ def killed(url: str, call: str, statement: int) -> None:
     """Makes one call of a journal and dies before its statement of that number."""
     opened = database.open(url)
     operation, claim = opened.journal.resume("m-1", "one")
-    left = [statement]
+    left, execute = [statement], Prepared._execute
 
-    @event.listens_for(opened.engine, "before_cursor_execute")
-    def count(*_: Any) -> None:
+    def count(self: Prepared, connection: Any, given: Any) -> Any:
         left[0] -= 1
         if left[0] < 0:
             os.kill(os.getpid(), signal.SIGKILL)
+        return execute(self, connection, given)
+
+    Prepared._execute = count  # type: ignore[method-assign]
 
     @event.listens_for(opened.engine, "commit")
     def last(connection: Any) -> None:

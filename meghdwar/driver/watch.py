@@ -136,7 +136,8 @@ class Watch:
 
     def __post_init__(self) -> None:
         self.tally = Tally()
-        self.stopping = Flag()
+        self.stopping = Flag()  # soon after `stop`; for whoever waits
+        self._told = 0
         self._hand_over = Flag()
         self._end_of_stream = Flag()
         self._lanes = Lanes(self.settings.workers)
@@ -146,15 +147,16 @@ class Watch:
 
     # from outside
     def stop(self) -> None:
-        """Ends as soon as what is worked is done, or the grace is over. Asking again hands over at once."""
-        if self.stopping.is_set():
-            self._hand_over.set()
-        self.stopping.set()
+        """Ends as soon as what is worked is done, or the grace is over. Asking again hands over at once.
+
+        For signal handlers as well: it takes no lock, which the thread that was interrupted might have.
+        """
+        self._told += 1
 
     def hear(self, event: Event) -> None:
         """A listener of the driver: stops an operation between two steps, when it has to be handed over."""
         begins = event.entry is not None and event.entry.phase in (DOING, UNDOING)
-        if self._hand_over.is_set() and (begins or event.error is not None):
+        if (self._hand_over.is_set() or self._told > 1) and (begins or event.error is not None):
             raise HandedOver(f"{event.operation.id} is handed over")
 
     # the loop
@@ -167,7 +169,7 @@ class Watch:
             reader = Thread(target=self._read, args=(stream,), name="sightings", daemon=True)
             reader.start()
         next_left = next_sweep = 0.0
-        while not self.stopping.is_set():
+        while not self._ending():
             now = time.monotonic()
             if now >= next_left:
                 self._finish_left(now)
@@ -185,10 +187,16 @@ class Watch:
         self._wind_up()
         return self.tally
 
+    def _ending(self) -> bool:
+        return self._told > 0 or self.stopping.is_set()
+
     def _wind_up(self) -> None:
         self.stopping.set()
         self._lanes.close()  # wishes that were not begun come again, here or elsewhere: whoever looks finds them ripe
-        if not self._lanes.wait(self.settings.grace_s if not self._hand_over.is_set() else 0.0):
+        end = time.monotonic() + self.settings.grace_s
+        while not (done := self._lanes.wait(TICK_S)) and time.monotonic() < end and self._told < 2:
+            pass
+        if not done:
             self._hand_over.set()
             self.tally.left = self._lanes.working
             self._lanes.wait(self.settings.grace_s)
@@ -198,7 +206,7 @@ class Watch:
     def _read(self, stream: Iterable[Sighting | Bad]) -> None:
         try:
             for item in stream:
-                if self.stopping.is_set():
+                if self._ending():
                     return
                 if isinstance(item, Bad):
                     self.tally.bad += 1
@@ -216,7 +224,7 @@ class Watch:
     def _take_in(self, sighting: Sighting) -> None:
         if self.settings.in_step:
             for instance in self._wished.pop(sighting.subscriber, ()):
-                while not self.stopping.is_set() and not self._lanes.wait_for(instance, TICK_S):
+                while not self._ending() and not self._lanes.wait_for(instance, TICK_S):
                     pass
         now = None if self.settings.replayed else time.time()
         with about(subscriber=sighting.subscriber):
@@ -247,7 +255,7 @@ class Watch:
             self._lanes.put(noted.instance, lambda: self._act(noted))
 
     def _act(self, noted: Noted) -> None:
-        if self.stopping.is_set():
+        if self._ending():
             return
         with about(instance=noted.instance):
             followed = self._patiently(f"let {noted.instance} follow", lambda: self.works.act(noted))
@@ -322,7 +330,7 @@ class Watch:
                 self._lanes.put(operation.instance, lambda operation=operation: self._finish(operation))  # type: ignore[misc]
 
     def _finish(self, operation: Operation) -> None:
-        if self.stopping.is_set():
+        if self._ending():
             return
         with about(operation=operation.id, instance=operation.instance):
             try:

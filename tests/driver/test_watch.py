@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -15,6 +17,7 @@ from meghdwar.driver import follow
 from meghdwar.driver.control import Driver, Event
 from meghdwar.driver.follow import Followed, Noted, Wished
 from meghdwar.driver.hypervisor import Stale
+from meghdwar.driver.members import Members
 from meghdwar.driver.mobility import Wish
 from meghdwar.driver.operation import COMPLETED, DOING, WAITING, Busy, Entry, JournalError, Operation
 from meghdwar.driver.stream import Bad, Clock
@@ -311,6 +314,17 @@ def test_what_takes_longer_than_the_grace_is_handed_over_between_two_steps() -> 
     assert (paper.acted, watch.tally.left) == ([], 1)
 
 
+def test_it_can_be_told_to_end_in_the_middle_of_anything() -> None:
+    """A signal handler runs between any two instructions of the main thread, also while that has a lock."""
+    watch = Watch(Paper(), QUICK)
+    with watch.stopping._cond, watch._lanes._changed:  # type: ignore[attr-defined]
+        told = threading.Thread(target=watch.stop)
+        told.start()
+        told.join(5)
+        assert not told.is_alive()
+    assert watch.run(None) == Tally()
+
+
 def test_told_twice_it_hands_over_at_once() -> None:
     watch = Watch(Paper(), replace(QUICK, grace_s=100))
     begins = Event(Operation("m-1", "move", "arena", "arena"), Entry("stage", DOING))
@@ -437,3 +451,53 @@ def test_where_a_crowd_is_wanted_is_not_asked_for_each_sighting(site: Site, monk
     tally = watching(driver, QUICK).run(stream())
     assert tally.taken == 200
     assert 1 < len(asked) < 50
+
+
+KILLED = """
+import sys, threading, time
+from meghdwar.driver import database
+from meghdwar.driver.control import Driver
+from meghdwar.driver.members import Members
+from meghdwar.driver.track import Sighting
+from meghdwar.driver.watch import Settings, Watch
+
+url, members, at, *names = sys.argv[1:]
+driver = Driver(database.open(url, lease_s=1.0), owner="killed")
+watch = Watch(driver, Settings(workers=3), Members(members, "killed", every_s=0.1, gone_s=1.0))
+
+def slow(event):
+    if event.entry is not None and event.entry.phase == "doing":
+        time.sleep(0.1)
+
+driver.listener = slow
+seen = [Sighting(name, float(at), "cell-3") for name in names]
+threading.Thread(target=watch.run, args=(seen,)).start()
+time.sleep(60)
+"""
+
+
+def test_what_a_driver_was_at_when_it_was_killed_is_finished_by_another(site: Site) -> None:
+    driver = site.up(site.driver(lease_s=1.0), instances="per_subscriber", strategy="cold")
+    names, t = [f"s{n}" for n in range(6)], time.time() - 100
+    for name in names:
+        driver.sight(Sighting(name, t, "cell-1"))
+    members = f"file://{site.home}/members"
+    other = Members(members, "other", every_s=0.1, gone_s=1.0)
+    watch = watching(driver, QUICK, members=other)
+    thread = running(watch, None)
+    killed = subprocess.Popen([sys.executable, "-c", KILLED, site.url, members, str(t + 10), *names])
+    try:
+        until(lambda: sum(o.status == "running" for o in driver.journal.operations(kind="move")) >= 2, 30)
+        killed.kill()
+        killed.wait()
+        begun = {operation.instance for operation in driver.journal.operations(kind="move")}
+        until(lambda: all(o.status == COMPLETED for o in driver.journal.operations(kind="move")), 30)
+        homes = {record.name: record.gateway for record in driver.inventory.instances()}
+        assert {homes[name] for name in begun} == {"edge_b"}
+        moves = driver.journal.operations(kind="move")
+        assert len(moves) == len({move.instance for move in moves})  # each was finished, and none begun again
+    finally:
+        killed.kill()
+        watch.stop()
+        thread.join(10)
+        other.close()

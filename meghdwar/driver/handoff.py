@@ -25,7 +25,7 @@ from typing import Any, Protocol
 
 from meghdwar.driver.hypervisor import Claim, Hypervisor, HypervisorError, Power, Refused, Version
 from meghdwar.driver.instance import Disk, Files, Instance
-from meghdwar.driver.operation import Journal, Operation
+from meghdwar.driver.operation import DONE, Journal, Operation
 from meghdwar.driver.router import Router
 from meghdwar.driver.saga import Step
 
@@ -234,10 +234,20 @@ def _all_there(scene: Scene) -> None:
         why = "a live move has no copy of the state until it is done; the source is needed"
         raise HypervisorError(target.gateway, f"recover {scene.instance.name}", why)
     missing = {disk.name for disk in target.travelling(scene.instance)} - set(seen.disks)
-    missing |= {files.name for files in scene.instance.files if target.version(scene.instance, files) is None}
+    missing |= {files.name for files in scene.instance.files if not _arrived(scene, files)}
     if missing:
         why = f"no whole copy of {', '.join(sorted(missing))} has reached it; the source is needed"
         raise HypervisorError(target.gateway, f"recover {scene.instance.name}", why)
+
+
+def _arrived(scene: Scene, files: Files) -> bool:
+    """Whether the files reached the target whole; once they did it may have woken, and have written to them since."""
+    version = scene.at_target().version(scene.instance, files)
+    if version is None:
+        return False
+    if any((e.step, e.phase) == ("transfer", DONE) for e in scene.journal.entries(scene.operation.id)):
+        return True
+    return digest_of(scene.at_target().read_files(scene.instance, files)) == version.digest
 
 
 def carry_files(scene: Scene, files: Files, source: Hypervisor, target: Hypervisor) -> Version:

@@ -89,8 +89,8 @@ class Power(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is there of an instance at a gateway. `disks` are whole (one whose copying was cut off is not among them
-    until it was copied again) and `attached` are those that it can write to.
+    """What is there of an instance at a gateway. `disks` are whole (one whose copying was cut off, or whose
+    last copy was Unverified, is not among them until it was copied again), `attached` are those that it can write to.
 
     With Power.ABSENT there may still be disks, and an epoch while the gateway remembers one.
     """

@@ -26,7 +26,7 @@ class Edge:
     """Two gateways, and the instance at edge_a, where it has written."""
 
     def __init__(self, kind: str, instance: Instance = ARENA) -> None:
-        self.history = History(Script(0, kind, 2, (instance,), (), ()), tracing=True)
+        self.history = History(Script(0, kind, 2, (instance,), (), False, ()), tracing=True)
         self.world, self.journal = self.history.world, self.history.world.journal
         self.a, self.b = (self.world.gateways[name] for name in ("edge_a", "edge_b"))
         self.instance = self.world.instance = instance
@@ -243,6 +243,30 @@ def test_a_cold_move_has_no_copy_to_be_fenced_with() -> None:
     edge.a.dead = False
     assert edge.resume() == COMPENSATED
     assert edge.at(edge.a).can_write()
+
+
+def test_files_that_arrived_damaged_are_nothing_to_go_on_with() -> None:
+    edge = Edge("local", SAVED)
+
+    def damage() -> None:
+        edge.b.fault = "damaged"
+
+    then = {("transfer", "doing"): damage, ("transfer", "failed"): lambda: edge.dies(edge.a)}
+    assert edge.move("files", then) == WAITING
+    edge.b.fault = ""
+    assert edge.resume(fenced=True) == WAITING
+    edge.a.dead = False
+    assert edge.resume() == COMPENSATED
+    assert edge.at(edge.a).can_write()
+
+
+def test_files_that_arrived_whole_are_gone_on_with() -> None:
+    edge = Edge("local", SAVED)
+    edge.crash("wake", "done", "files")
+    edge.dies(edge.a)
+    edge.b.write(edge.instance, 1000)
+    assert edge.resume(fenced=True) == COMPLETED
+    assert 1000 in edge.at(edge.b).files[FILES.name]
 
 
 # what is late, or left

@@ -47,6 +47,11 @@ def test_coming_back_begins_anew() -> None:
     assert wishes == []
 
 
+def test_what_was_better_than_nowhere_is_not_yet_better_than_a_home() -> None:
+    _, wishes = see((0, "cell-1"), (40, "cell-3"), (69, "cell-3"), (70, "cell-3"), home=None)
+    assert [(wish.gateway, wish.at) for wish in wishes] == [("edge_a", 0), ("edge_b", 70)]
+
+
 def test_another_cell_of_the_same_gateway_is_no_change() -> None:
     assert see((0, "cell-2"), (40, "cell-1"), (80, "cell-2"))[1] == []
     _, wishes = see((0, "cell-4"), (20, "cell-3"), (30, "cell-4"))

@@ -152,8 +152,8 @@ class Gateway:
         copy.power = Power.RUNNING
 
     def remove(self, instance: Instance, epoch: int) -> None:
-        if self.fault == "cut":
-            copy = self.copies[instance.name]
+        copy = self.copies.get(instance.name)
+        if self.fault == "cut" and copy is not None:
             copy.power = Power.ABSENT
             copy.attached.clear()
             copy.broken.update(list(copy.disks)[:1])

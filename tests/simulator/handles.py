@@ -146,7 +146,14 @@ class SimulatedJournal:
         self._write("write", operation_id, lambda: self._world.journal.write(operation_id, entries, claim), entries)
 
     def place(self, instance: str, gateway: str | None, claim: Lease) -> None:
-        self._world.transact(self._driver, "place", lambda: self._world.journal.place(instance, gateway, claim))
+        world = self._world
+
+        def judged() -> None:
+            world.journal.place(instance, gateway, claim)
+            newest = world.journal.row(instance).epoch
+            world.promise(claim.epoch == newest, f"epoch {claim.epoch} placed {instance} after epoch {newest} had it")
+
+        world.transact(self._driver, "place", judged)
 
     def fence(self, operation_id: str, fenced: Fenced, claim: Lease) -> None:
         self._write("fence", operation_id, lambda: self._world.journal.fence(operation_id, fenced, claim))
@@ -180,6 +187,8 @@ class SimulatedRouter:
 
     def point(self, instance: Instance, gateway: str, address: str | None, endpoint: str) -> None:
         def work() -> None:
+            serves = self._world.now >= self._world.gateways[gateway].deaf_until
+            self._world.promise(serves, f"subscribers were sent to {gateway}, where {instance.name} is not ready")
             self._world.routes[instance.name] = gateway
 
         self._world.outside(self._driver, ROUTER, "point", instance, work)

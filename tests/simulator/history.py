@@ -16,6 +16,7 @@ from tests.simulator.faults import FAULTS, Fault
 from tests.simulator.gateway import KINDS, Gateway
 from tests.simulator.handles import DriverClock, SimulatedHypervisor, SimulatedJournal, SimulatedRouter, SimulatedStack
 from tests.simulator.journal import LEASE_S, Lease
+from tests.simulator.walk import Walk
 from tests.simulator.world import JOURNAL, Broken, Died, Driver, World
 
 ROUNDS_MAX = 9  # how often an operation may be taken up again before it has to be ended
@@ -46,6 +47,7 @@ class Script:
     gateways: int
     instances: tuple[Instance, ...]
     turns: tuple[Turn, ...]
+    walks: bool  # whether the subscribers' sightings say where to
     faults: tuple[Fault, ...]
 
 
@@ -69,7 +71,7 @@ def script(seed: int) -> Script:
     )
     strategies = tuple(KINDS[kind].strategies)
     turns = []
-    for number in range(2 + int(draw.random() * 3)):
+    for number in range(3 + int(draw.random() * 3)):
         what = "move" if number and draw.random() < 0.9 else "build" if not number else "terminate"
         turns.append(
             Turn(
@@ -83,7 +85,7 @@ def script(seed: int) -> Script:
                 draw.random() < 0.5,
             )
         )
-    return Script(seed, kind, count, instances, tuple(turns), _faults(draw, len(turns)))
+    return Script(seed, kind, count, instances, tuple(turns), draw.random() < 0.2, _faults(draw, len(turns)))
 
 
 def _instance(draw: Random, kind: str, name: str, subscriber: str | None) -> Instance:
@@ -103,7 +105,7 @@ def _instance(draw: Random, kind: str, name: str, subscriber: str | None) -> Ins
 
 def _faults(draw: Random, turns: int) -> tuple[Fault, ...]:
     """A few, often near each other: what goes wrong while something that went wrong is mended finds the most."""
-    number = 1 + int(draw.random() * 2) if draw.random() < 0.7 else 3 + int(draw.random() * 4)
+    number = 1 + int(draw.random() * 3) if draw.random() < 0.4 else 4 + int(draw.random() * 7)
     faults: list[Fault] = []
     kinds = draw.choices(FAULT_NAMES, FAULT_WEIGHTS, k=number)
     for kind in kinds:
@@ -146,7 +148,15 @@ class History:
         for instance in script.instances:
             self.world.instances[instance.name] = instance
             self.world.acknowledged[instance.name] = []
+        self.walks = {
+            instance.name: Walk(script.seed + number, names, self.world.promise, self.sighted)
+            for number, instance in enumerate(script.instances)
+            if script.walks
+        }
         self.world.overtake, self.world.rival = self.overtake, self.rival
+
+    def sighted(self, how: str) -> None:
+        self.world.fired[how] += 1
 
     def play(self) -> Result:
         world, result = self.world, self.result
@@ -182,9 +192,24 @@ class History:
         kind = "build" if home is None else "move" if turn.kind == "build" else turn.kind
         at = 0 if home is None else self.names.index(home)
         target = None if kind == "terminate" else self.names[(at + turn.towards) % len(self.names)]
+        if target is not None and self.script.walks:
+            target = self.walks[instance.name].follow(home)
+            world.tell(f"a subscriber's sightings: {instance.name} is wanted at {target}")
+            if target is None:
+                return
         operation = Operation(f"m-{number}", kind, "arena", instance.name, home, target, turn.strategy)
         self.turn = turn
         world.operation = operation.id
+        if kind == "build":
+            world.born[instance.name] = world.written
+            for files in instance.files:
+                world.versions.pop((instance.name, files.name), None)
+        calm = not (world.excused or world.rebooted or any(each.dead for each in world.gateways.values()))
+        fired = world.fired.total()
+        for gateway in world.gateways.values():
+            gateway.deaf_until, gateway.away = -1.0, 0
+        self.outdated(operation)
+        versions = dict(world.versions)
         world.late.clear()
         world.armed.clear()
         world.schedule.clear()
@@ -192,6 +217,20 @@ class History:
             if fault.operation == number:
                 world.schedule.setdefault(fault.at, []).append(fault)
         self.work(operation, turn)
+        if world.journal.operations[operation.id].status != COMPLETED:
+            world.versions = versions
+        if calm and world.fired.total() == fired and turn.rollback < 0:
+            ended = world.journal.operations[operation.id]
+            world.promise(ended.status == COMPLETED, f"nothing went wrong, and {operation.id} is {ended.status}")
+
+    def outdated(self, operation: Operation) -> None:
+        """Somebody who has not heard where the instance is by now wants the same."""
+        elsewhere = next(name for name in self.names if name != operation.source)
+        try:
+            self.world.journal.begin(replace(operation, id="outdated", kind="move", source=elsewhere), "outdated")
+        except JournalError:
+            return
+        raise Broken(f"a move of {operation.instance} began at {elsewhere}, where it is not")
 
     def work(self, operation: Operation, turn: Turn) -> None:
         """Drivers come and go until it is ended."""
@@ -226,18 +265,22 @@ class History:
             gateway.away, gateway.deaf_until = 0, -1.0
         for name in world.away:
             world.away[name] = 0
+        found = world.journal.operations.get(world.operation)
         if round_ >= MENDED:
-            self.bring_back()
+            fenced = found is not None and found.fenced is not None and found.id not in world.unfounded
+            self.bring_back(but=found.source if fenced and found is not None else None)
 
-    def bring_back(self) -> None:
+    def bring_back(self, but: str | None = None) -> None:
         for gateway in self.world.gateways.values():
+            if gateway.name == but:
+                continue
             gateway.dead = False
             gateway.away = 0
 
     def attend(self, operation: Operation, turn: Turn, round_: int) -> Enter:
         """How it is taken up again: as it is, turned back, or with an operator's word that its source is fenced."""
         world = self.world
-        can_fence = operation.kind == "move" and operation.source is not None and operation.fenced is None
+        can_fence = operation.kind == "move" and operation.source is not None
         if can_fence and 0 <= turn.fences <= round_ and world.gateways[operation.source or ""].dead:
             return lambda reached: self.fence(reached, operation)
         if round_ == turn.rollback:
@@ -251,6 +294,7 @@ class History:
         reached.fence(operation.id, Fenced("operator", self.world.now), lease)
         found = self.world.journal.operations[operation.id]
         self.world.excused.add(operation.instance)
+        self.world.blurred.add(operation.instance)
         if found.target is not None:
             self.world.believe(found)
         return found, lease
@@ -275,12 +319,20 @@ class History:
         found = self.world.journal.operations.get(self.world.operation)
         if found is None or found.status in ENDED:
             return
-        wanted = replace(found, id="rival", kind="move", target=self.names[0])
+        row, journal = self.world.journal.row(found.instance), self.world.journal
         try:
-            self.world.journal.begin(wanted, "rival")
+            journal.begin(replace(found, id="rival", kind="move", source=row.home, target=self.names[0]), "rival")
+        except JournalError:
+            pass
+        else:
+            raise Broken(f"two operations on {found.instance} at once")
+        if row.owner is None or self.world.now >= row.until:
+            return
+        try:
+            journal.resume(found.id, "rival")
         except JournalError:
             return
-        raise Broken(f"two operations on {found.instance} at once")
+        raise Broken(f"two drivers have {found.id} at once")
 
     def drive(self, enter: Enter) -> None:
         """One driver's life with one operation, however it ends."""
@@ -339,6 +391,7 @@ class History:
         world.promise(home == expected, f"{operation.id} is {operation.status}, and {name} is at {home}")
         if operation.status == COMPLETED:
             world.promise(world.picture.get(name) == home, f"the stack believes that {name} is elsewhere")
+            world.promise(operation.id not in world.unfounded, f"{operation.id} went on without a state")
         if home is not None and operation.kind != "terminate":
             world.promise(world.routes.get(name) == home, f"the traffic of {name} goes to {world.routes.get(name)}")
         excused = name in world.excused
@@ -350,11 +403,17 @@ class History:
                     world.promise(copy.writer, f"{name} is at {home}, where it may not write")
                     if name not in world.rebooted:
                         world.promise(copy.power is Power.RUNNING, f"{name} does not run at {home}: {copy.power}")
-            elif not excused:
-                world.promise(copy.is_nothing(), f"something of {name} was left at {gateway.name}: {copy}")
+            else:
+                if not excused:
+                    world.promise(copy.is_nothing(), f"something of {name} was left at {gateway.name}: {copy}")
+                if name not in world.blurred and not gateway.dead:
+                    world.promise(not copy.writer, f"what was left of {name} at {gateway.name} may write")
         if home is None:  # what it kept was given up
             world.acknowledged[name] = []
+            world.tainted.discard(name)
+            world.unproved.discard(name)
             world.writer_at.pop(name, None)
+            world.recovered.pop(name, None)
 
     def fsck(self, instance: Instance) -> None:
         """What an operator does now and then: what is nobody's goes, and what was stopped is started."""
@@ -378,6 +437,7 @@ class History:
         world.journal.release(lease)
         world.tell(f"fsck of {name}")
         world.excused.discard(name)
+        world.blurred.discard(name)
         world.rebooted.discard(name)
         world.judge()
 

@@ -11,14 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from meghdwar.driver.hypervisor import HypervisorError, Power, Stale, Unreachable
-from meghdwar.driver.instance import Instance
-from meghdwar.driver.operation import Entry, JournalError, Operation
+from meghdwar.driver.hypervisor import HypervisorError, Power, Stale, Unreachable, Version
+from meghdwar.driver.instance import Files, Instance
+from meghdwar.driver.operation import JournalError, Operation
 from tests.simulator.faults import FAULTS, Fault
 from tests.simulator.gateway import DAMAGE, Gateway
 from tests.simulator.journal import LEASE_S, Lease, MemoryJournal
 
 CALL_S = 0.002
+POINTS_MAX = 2000  # calls in one operation, whoever makes them
 ROUTER, STACK, JOURNAL = "router", "stack", "journal"
 
 
@@ -76,8 +77,14 @@ class World:
         self.written = 0
         self.acknowledged: dict[str, list[int]] = {}
         self.recovered: dict[str, tuple[str, frozenset[int]]] = {}  # by a fenced operation: to where, from which copy
-        self.excused: set[str] = set()  # instances of which something may be left: it was said, or a late act made it
+        self.excused: set[str] = set()  # instances of which something may be left: it was said, or an act came late
+        self.blurred: set[str] = set()  # those of which a copy elsewhere may be marked as a writer
         self.writer_at: dict[str, str] = {}
+        self.born: dict[str, int] = {}  # what was written before the instance was built
+        self.versions: dict[tuple[str, str], Version] = {}  # the newest of state files, wherever it was put
+        self.unproved: set[str] = set()  # instances that an operator made go on with a copy that nobody had proved
+        self.tainted: set[str] = set()  # those of them whose state is damaged for good
+        self.unfounded: set[str] = set()  # operations that were fenced while the target had no whole copy
         self.rebooted: set[str] = set()
         self.tracing = tracing
         self.trace: list[str] = []
@@ -96,6 +103,8 @@ class World:
         """A driver makes a call: time goes on, the subscriber writes, what is late acts, and a fault may be met."""
         self.point += 1
         self.now += CALL_S
+        if self.point > POINTS_MAX:
+            raise Broken(f"{self.operation} goes on for ever")
         if driver.lease is not None and self.now >= driver.renew_at:
             self.renew(driver)
         if self.late:
@@ -226,6 +235,8 @@ class World:
         if fault is None:
             gateway.guard(act, instance, epoch, writer)
             result = getattr(gateway, act)(instance, epoch, *arguments)
+            if act == "put_files":
+                self.judge_version(instance, arguments[0], arguments[2])
             self.judge()
             return result
         return self._faulty(fault, driver, gateway, act, instance, epoch, arguments)
@@ -256,12 +267,15 @@ class World:
             if self.unreachable(driver, gateway.name):
                 raise Unreachable(gateway.name, f"{act} {instance.name}", "no answer")
             self.excused.add(instance.name)
+            self.blurred.add(instance.name)
         gateway.guard(act, instance, epoch)
         gateway.fault = {"full": "full", "damaged": "damaged", "cut off": "cut", "cut off and crash": "cut"}.get(
             fault.kind, ""
         )
         try:
             result = getattr(gateway, act)(instance, epoch, *arguments)
+            if act == "put_files":
+                self.judge_version(instance, arguments[0], arguments[2])
         except HypervisorError:
             if fault.kind == "cut off and crash":
                 raise Died from None
@@ -288,7 +302,10 @@ class World:
                 if late.gateway.atomic:
                     late.gateway.guard(late.act, late.instance, late.epoch)
                 getattr(late.gateway, late.act)(late.instance, late.epoch, *late.arguments)
+                if late.act == "put_files":
+                    self.judge_version(late.instance, late.arguments[0], late.arguments[2])
                 self.excused.add(late.instance.name)
+                self.blurred.add(late.instance.name)
                 self.tell(f"late: {late.gateway.name}.{late.act}({late.instance.name}{_shown(late.arguments)})")
             except (HypervisorError, Stale, KeyError) as error:
                 self.tell(f"late: {late.gateway.name}.{late.act} was refused: {error}")
@@ -385,11 +402,24 @@ class World:
     def judge_content(self, instance: Instance, writer: Gateway, *, fenced: bool = False) -> None:
         name = instance.name
         for state in writer.states(instance):
+            if state and 0 <= state[0] <= self.born.get(name, 0):
+                raise Broken(f"{name} was built at {writer.name}, and began with what an earlier one had written")
             lost = set(self.acknowledged[name]).difference(state)
             if lost:
                 raise Broken(f"acknowledged and lost: {sorted(lost)[:5]} of {name}, which goes on at {writer.name}")
-            if DAMAGE in state and not fenced:
+            if DAMAGE in state and fenced and name in self.unproved:
+                self.tainted.add(name)
+            elif DAMAGE in state and name not in self.tainted:
                 raise Broken(f"damaged state: {name} goes on at {writer.name}")
+
+    def judge_version(self, instance: Instance, files: Files, version: Version) -> None:
+        """A version that was put: it is the newest one, or made from it and of a greater number."""
+        newest = self.versions.get((instance.name, files.name))
+        if newest is None or newest == version:
+            pass
+        elif version.number <= newest.number or version.parent != newest.digest:
+            raise Broken(f"version {version.number} of {files.name} was put over version {newest.number}")
+        self.versions[instance.name, files.name] = version
 
     # for the operator's word
     def believe(self, operation: Operation) -> None:
@@ -399,10 +429,19 @@ class World:
         states = self.gateways[operation.target].states(instance)
         kept = frozenset[int]().union(*states) if len(states) < 2 else frozenset(states[0]).intersection(*states[1:])
         self.recovered[instance.name] = (operation.target, kept)
+        if instance.disks:
+            self.unproved.add(instance.name)
+        if not self._is_whole(instance, self.gateways[operation.target], operation.strategy == "live"):
+            self.unfounded.add(operation.id)
 
-
-def shape(entries: Sequence[Entry]) -> int:
-    return hash(tuple((entry.step, entry.phase) for entry in entries))
+    def _is_whole(self, instance: Instance, gateway: Gateway, live: bool) -> bool:
+        """Whether there is a state to go on with; after a live move it is there at once, and before it not at all."""
+        copy = gateway.copy(instance)
+        if live:
+            return copy.has_state() or (not instance.disks and copy.power is Power.RUNNING)
+        disks = {disk.name for disk in gateway.travelling(instance)}
+        files = {name for name in copy.versions if DAMAGE not in copy.files.get(name, ())}
+        return disks <= copy.disks.keys() - copy.broken and {each.name for each in instance.files} <= files
 
 
 def _shown(arguments: tuple[Any, ...]) -> str:

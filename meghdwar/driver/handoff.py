@@ -141,6 +141,8 @@ def _rounds(scene: Scene, disk: Disk) -> int:
 
 def unstage(scene: Scene) -> None:
     """What we made is removed. A copy that may write is not ours: whoever woke it did not stage it."""
+    if scene.source is not None:
+        scene.source.look(scene.instance)  # one that does not answer may be lost, and then this is the last copy
     if scene.live:
         _bring_back(scene)  # a migration that nobody heard of any more may have ended since
     if not scene.at_target().look(scene.instance).writer:

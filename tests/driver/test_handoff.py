@@ -9,7 +9,7 @@ import pytest
 
 from meghdwar.driver import saga
 from meghdwar.driver.handoff import STEPS, digest_of
-from meghdwar.driver.hypervisor import Stale
+from meghdwar.driver.hypervisor import HypervisorError, Stale
 from meghdwar.driver.instance import Instance
 from meghdwar.driver.operation import COMPENSATED, COMPLETED, FENCED, WAITING, Entry, Fenced, Operation
 from tests.simulator.gateway import KINDS, Copy, Gateway
@@ -34,10 +34,20 @@ class Edge:
         assert self.operate("build", None, "edge_a") == COMPLETED
 
     def operate(
-        self, kind: str, source: str | None, target: str | None, strategy: str = "", then: Then | None = None
+        self,
+        kind: str,
+        source: str | None,
+        target: str | None,
+        strategy: str = "",
+        then: Then | None = None,
+        fenced: Fenced | None = None,
     ) -> str:
         self.number += 1
-        operation = Operation(f"m-{self.number}", kind, "arena", self.instance.name, source, target, strategy)
+        operation = Operation(
+            f"m-{self.number}", kind, "arena", self.instance.name, source, target, strategy, fenced=fenced
+        )
+        if fenced is not None:
+            self.world.believe(operation)
         status = self._run(operation.id, lambda journal: journal.begin(operation, "one"), then)
         if kind == "terminate":
             self.world.acknowledged[self.instance.name].clear()
@@ -233,6 +243,23 @@ def test_a_source_that_is_fenced_while_the_copy_is_staged_leaves_what_was_copied
     assert copied
     assert edge.at(edge.b).disks["saves"][: len(copied)] == copied
     assert FENCED in edge.phases("")
+
+
+def test_a_source_that_dies_while_it_is_copied_leaves_the_last_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Going back does not remove what may be all that is left; a move with an operator's word goes on with it."""
+    edge = Edge("lxd")
+
+    def fail(*_: object) -> None:
+        edge.dies(edge.a)
+        raise HypervisorError("edge_b", "start arena", "there is no memory left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(edge.b, "start", fail)
+        assert edge.move("warm") == COMPENSATED
+    copied = edge.at(edge.b).disks["saves"]
+    assert copied
+    assert edge.operate("move", "edge_a", "edge_b", "warm", fenced=Fenced("operator", 0.0)) == COMPLETED
+    assert edge.at(edge.b).disks["saves"][: len(copied)] == copied
 
 
 def test_a_cold_move_has_no_copy_to_be_fenced_with() -> None:

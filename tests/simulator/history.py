@@ -54,6 +54,7 @@ class Script:
 KIND_NAMES = tuple(KINDS)
 FAULT_NAMES = tuple(FAULTS)
 FAULT_WEIGHTS = tuple(kind.weight for kind in FAULTS.values())
+SOURCE = 1  # as the argument of a fault: it meets the source of the operation
 READY = Ready(within_s=2.0)
 DISKS = (Disk("saves", 2**20, "/data"), Disk("maps", 2**20, "/maps"))
 FILES = Files("progress", ("/state/log",))
@@ -63,7 +64,8 @@ def script(seed: int) -> Script:
     """The same for the same seed."""
     draw = Random(seed)  # noqa: S311
     kind = KIND_NAMES[int(draw.random() * 3)]
-    count = 2 if draw.random() < 0.5 else 3
+    doomed = draw.random() < 0.2  # a source dies for good, and the operator is quick to say so
+    count = 2 if doomed or draw.random() < 0.4 else 3
     several = draw.random() < 0.2
     instances = tuple(
         _instance(draw, kind, f"arena-{number}" if several else "arena", str(number) if several else None)
@@ -80,12 +82,15 @@ def script(seed: int) -> Script:
                 1 + int(draw.random() * (count - 1)),
                 strategies[int(draw.random() * len(strategies))],
                 int(draw.random() * 3) if draw.random() < 0.1 else -1,
-                1 + int(draw.random() * 3) if draw.random() < 0.6 else -1,
+                int(draw.random() * 2) if doomed else int(draw.random() * 4) if draw.random() < 0.7 else -1,
                 draw.random() < 0.5,
-                draw.random() < 0.5,
+                draw.random() < (0.1 if doomed else 0.5),
             )
         )
-    return Script(seed, kind, count, instances, tuple(turns), draw.random() < 0.2, _faults(draw, len(turns)))
+    faults = _faults(draw, len(turns)) + (_doom(draw, len(turns)) if doomed else ())
+    if draw.random() < 0.1:
+        faults += _stumble(draw, len(turns))
+    return Script(seed, kind, count, instances, tuple(turns), draw.random() < 0.2, faults)
 
 
 def _instance(draw: Random, kind: str, name: str, subscriber: str | None) -> Instance:
@@ -116,6 +121,19 @@ def _faults(draw: Random, turns: int) -> tuple[Fault, ...]:
             at = 1 + int(draw.random() * 55)
         faults.append(Fault(turn, at, kind, 1 + int(draw.random() * 40)))
     return tuple(faults)
+
+
+def _doom(draw: Random, turns: int) -> tuple[Fault, ...]:
+    """The source dies right after something else went wrong: what is at the target has to do."""
+    turn, at = 1 + int(draw.random() * (turns - 1)), 7 + int(draw.random() * 20)
+    other = draw.choice(("crash before", "crash after", "damaged", "cut off", "cut off and crash", "late", "timeout"))
+    return Fault(turn, at, other, 3), Fault(turn, at + int(draw.random() * 4), "gateway dies", SOURCE)
+
+
+def _stumble(draw: Random, turns: int) -> tuple[Fault, ...]:
+    """A call is late, and the target does not get ready: it acts while all is undone."""
+    turn, at = int(draw.random() * turns), 12 + int(draw.random() * 18)
+    return Fault(turn, at, "late", 20 + int(draw.random() * 20)), Fault(turn, at + 1, "not ready", 2)
 
 
 # what came of it
@@ -204,7 +222,13 @@ class History:
             world.born[instance.name] = world.written
             for files in instance.files:
                 world.versions.pop((instance.name, files.name), None)
-        calm = not (world.excused or world.rebooted or any(each.dead for each in world.gateways.values()))
+        calm = not (world.blurred or world.rebooted or any(each.dead for each in world.gateways.values()))
+        if kind == "move" and home is not None and world.gateways[home].dead and turn.fences == 1:
+            operation = replace(operation, fenced=Fenced("operator", world.now))
+            world.tell("the operator says that the source is fenced")
+            world.excused.add(instance.name)
+            world.blurred.add(instance.name)
+            world.believe(operation)
         fired = world.fired.total()
         for gateway in world.gateways.values():
             gateway.deaf_until, gateway.away = -1.0, 0

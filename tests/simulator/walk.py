@@ -49,6 +49,8 @@ class Walk:
             waiting.reverse()
             for sighting in waiting:
                 wish = self._see(sighting, home, load)
+                if wish is None and draw.random() < 0.1:
+                    wish = self._see(sighting, home, load)
                 if wish is not None:
                     return wish
             waiting = [each for each in waiting if draw.random() < 0.2]  # they come once more

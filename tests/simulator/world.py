@@ -84,6 +84,7 @@ class World:
         self.versions: dict[tuple[str, str], Version] = {}  # the newest of state files, wherever it was put
         self.unproved: set[str] = set()  # instances that an operator made go on with a copy that nobody had proved
         self.tainted: set[str] = set()  # those of them whose state is damaged for good
+        self.believed: set[str] = set()  # operations that were fenced
         self.unfounded: set[str] = set()  # operations that were fenced while the target had no whole copy
         self.rebooted: set[str] = set()
         self.tracing = tracing
@@ -168,13 +169,14 @@ class World:
             case "crash before":
                 raise Died
             case "gateway away":
-                self.gateways[where].away = fault.argument
+                self.victim(fault, where).away = fault.argument
             case "gateway dies":
-                self.die(self.gateways[where])
+                self.die(self.victim(fault, where))
             case "gateway reboots":
-                self.gateways[where].reboot()
+                victim = self.victim(fault, where)
+                victim.reboot()
                 self.rebooted.update(self.instances)
-                self.gateways[where].away = fault.argument % 5
+                victim.away = fault.argument % 5
                 self.judge()
             case "partition":
                 driver.cut_off[where] = fault.argument
@@ -186,6 +188,12 @@ class World:
                 self.stand_still(driver)
             case "rival":
                 self.rival()
+
+    def victim(self, fault: Fault, where: str) -> Gateway:
+        """The gateway that is called, or else the source or the target of the operation."""
+        operation = self.journal.operations.get(self.operation)
+        roles = (where, operation.source, operation.target) if operation is not None else (where,)
+        return self.gateways[roles[fault.argument % len(roles)] or where]
 
     def die(self, gateway: Gateway) -> None:
         gateway.dead = True
@@ -426,13 +434,17 @@ class World:
         """From now on the state that the target has is the one to be gone on with."""
         assert operation.target is not None
         instance = self.instances[operation.instance]
+        self._act_late(self.gateways[operation.target], instance)  # what is under way there may still change it
         states = self.gateways[operation.target].states(instance)
         kept = frozenset[int]().union(*states) if len(states) < 2 else frozenset(states[0]).intersection(*states[1:])
         self.recovered[instance.name] = (operation.target, kept)
         if instance.disks:
             self.unproved.add(instance.name)
-        if not self._is_whole(instance, self.gateways[operation.target], operation.strategy == "live"):
+        if operation.id not in self.believed and not self._is_whole(
+            instance, self.gateways[operation.target], operation.strategy == "live"
+        ):
             self.unfounded.add(operation.id)
+        self.believed.add(operation.id)
 
     def _is_whole(self, instance: Instance, gateway: Gateway, live: bool) -> bool:
         """Whether there is a state to go on with; after a live move it is there at once, and before it not at all."""

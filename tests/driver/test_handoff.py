@@ -9,7 +9,7 @@ import pytest
 
 from meghdwar.driver import saga
 from meghdwar.driver.handoff import STEPS, digest_of
-from meghdwar.driver.hypervisor import HypervisorError, Stale
+from meghdwar.driver.hypervisor import Stale, Unreachable
 from meghdwar.driver.instance import Instance
 from meghdwar.driver.operation import COMPENSATED, COMPLETED, FENCED, WAITING, Entry, Fenced, Operation
 from tests.simulator.gateway import KINDS, Copy, Gateway
@@ -249,12 +249,16 @@ def test_a_source_that_dies_while_it_is_copied_leaves_the_last_copy(monkeypatch:
     """Going back does not remove what may be all that is left; a move with an operator's word goes on with it."""
     edge = Edge("lxd")
 
-    def fail(*_: object) -> None:
-        edge.dies(edge.a)
-        raise HypervisorError("edge_b", "start arena", "there is no memory left")
+    copy = edge.b.copy_disk
+
+    def copy_once(*arguments: object) -> object:
+        if "saves" in edge.at(edge.b).disks:
+            edge.dies(edge.a)
+            raise Unreachable("edge_a", "copy saves", "no answer")
+        return copy(*arguments)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(edge.b, "start", fail)
+        patch.setattr(edge.b, "copy_disk", copy_once)
         assert edge.move("warm") == COMPENSATED
     copied = edge.at(edge.b).disks["saves"]
     assert copied

@@ -364,6 +364,31 @@ def test_quiesce(folder: Path, local: Local) -> None:
     assert local.look(instance).power is Power.PAUSED
 
 
+@pytest.mark.parametrize("way", ["the driver dies", "it does not end"])
+def test_a_quiesce_that_goes_on(folder: Path, local: Local, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """It is no child of what runs, and may write as well: it is ended with the rest."""
+    monkeypatch.setattr("meghdwar.driver.local.QUIESCE_S", 0.3)
+    slow = "sleep 600 & while :; do echo x >>data/late; sleep 0.01; done"
+    instance = box(quiesce=("sh", "-c", slow))
+    started(local, instance)
+    late = place(folder, instance).disk("data") / "late"
+    if way == "the driver dies":
+        monkeypatch.setattr("meghdwar.driver.local.QUIESCE_S", 600.0)
+        pid = forked(lambda: local.pause(instance, FIRST))
+        eventually(late.exists, 5)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        instance = replace(instance, quiesce=())
+    assert local.pause(instance, FIRST) == "stop"
+    assert below(folder) == []
+    size = late.stat().st_size
+    time.sleep(0.05)
+    assert late.stat().st_size == size
+    local.resume(instance, FIRST)
+    assert local.look(instance).power is Power.RUNNING
+    local.stop(instance, FIRST)
+
+
 def test_probes(local: Local) -> None:
     instance = box(ports=(8081,), ready=Ready(port=8081))
     started(local, instance)

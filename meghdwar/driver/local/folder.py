@@ -81,6 +81,11 @@ class Place:
         return self.folder / "disks"
 
     @property
+    def beside(self) -> Path:
+        """A folder with a file for each command that a driver runs beside it, until the command has ended well."""
+        return self.folder / "beside"
+
+    @property
     def output(self) -> Path:
         return self.folder / "output"
 

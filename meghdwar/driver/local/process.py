@@ -11,11 +11,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import get_native_id
 
 from meghdwar.driver.local import launcher
-from meghdwar.driver.local.folder import Place, started
+from meghdwar.driver.local.folder import Place, remove_tree, started
 
 GRACE_S = 2.0  # what is asked to end gets this long
 HUNT_S = 10.0  # and what has lost its launcher is looked for this long
@@ -63,14 +64,25 @@ def lives(place: Place) -> bool:
         return True
     finally:
         os.close(handle)
-    return not _ended(place) and any(_strays(place))
+    return (not _ended(place) or _any_beside(place)) and any(_strays(place))
+
+
+@contextmanager
+def beside(place: Place) -> Iterator[None]:
+    """Notes that a command is run beside it, so that it is looked for when the driver dies or the command does not
+    end: it is no descendant of the launcher."""
+    note = place.beside / f"{os.getpid()}-{get_native_id()}"
+    place.beside.mkdir(exist_ok=True)
+    note.touch()
+    yield
+    note.unlink(missing_ok=True)
 
 
 def end(place: Place, *, at_once: bool) -> None:
     """When this returns nothing of it runs; StillLivesError when that cannot be brought about."""
-    pid, start, _ = _written(place)
     if not lives(place):
         return
+    pid, start, _ = _written(place)
     with suppress(ProcessLookupError, ValueError):
         process = os.pidfd_open(int(pid))
         try:
@@ -86,6 +98,10 @@ def end(place: Place, *, at_once: bool) -> None:
 def writers(folder: Path) -> list[int]:
     """The processes, other than this one, that have something below the folder open for writing, or stand in it."""
     return [pid for pid in _processes() if pid != os.getpid() and _writes(pid, os.fspath(folder.resolve()) + "/")]
+
+
+def _any_beside(place: Place) -> bool:
+    return place.beside.is_dir() and any(place.beside.iterdir())
 
 
 # what was written down
@@ -112,7 +128,7 @@ def _ended(place: Place) -> bool:
 # what has lost its launcher
 def _hunt(place: Place) -> None:
     """Ends everything that belongs to the instance, by what it inherited: the launcher was killed or hangs."""
-    log.warning("cannot reach the launcher of %s: looking for its processes", place.folder.name)
+    log.warning("looking for the processes of %s: a driver or its launcher died, or does not answer", place.folder.name)
     end = time.monotonic() + HUNT_S
     found: list[int] = []
     while time.monotonic() < end:
@@ -129,6 +145,7 @@ def _hunt(place: Place) -> None:
         time.sleep(0.005)
     else:
         raise StillLivesError(f"processes {', '.join(map(str, found)) or '?'} do not end")
+    remove_tree(place.beside)
     if others := [pid for disk in _folders(place) for pid in writers(disk)]:
         raise StillLivesError(f"processes {', '.join(map(str, others))} may still write to its state")
 

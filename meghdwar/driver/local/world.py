@@ -17,7 +17,7 @@ from pathlib import Path
 from meghdwar.driver.instance import Instance
 from meghdwar.driver.local import image
 from meghdwar.driver.local.folder import Place, Record
-from meghdwar.driver.local.process import MARK
+from meghdwar.driver.local.process import MARK, beside
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PASSED_ON = ("LANG", "LC_ALL", "TZ", "TMPDIR")  # of the driver's own environment: nothing that could be a secret
@@ -62,7 +62,7 @@ class World:
     def runs(self, command: Sequence[str], within_s: float) -> bool:
         """Whether a command beside what runs of it ends well, and in time."""
         found = shutil.which(command[0], path=self.path) or command[0]
-        with suppress(OSError, subprocess.TimeoutExpired):
+        with suppress(OSError, subprocess.TimeoutExpired), beside(self.place):
             done = subprocess.run(  # noqa: S603 - as its descriptor says
                 [found, *command[1:]],
                 cwd=self.place.root,

@@ -72,6 +72,8 @@ step "ruff check" "$bin/ruff" check .
 step "mypy --strict" "$bin/mypy" --strict
 step "lint-imports" "$bin/lint-imports"
 tests "tests" "$bin/pytest" -q -m "not real"
+step "simulator" "$bin/python" -m tests.simulator --histories 20000
+step "planted bugs" "$bin/python" -m tests.simulator.planted
 
 # What takes a real hypervisor or database. As root two of each are brought up and ended again.
 places=(tests/contract tests/crash tests/driver tests/hypervisors tests/cli tests/bench tests/simulator)

@@ -91,8 +91,8 @@ def report(whole: Sum, wall_s: float, processes: int) -> str:
     hour = whole.histories / wall_s * 3600
     rows = [
         ["histories", f"{whole.histories:,}"],
-        [f"histories an hour, {processes} processes", f"{hour:,.0f}"],
-        ["CPU for one, ms", f"{whole.cpu_s / whole.histories * 1000:.2f}"],
+        [f"histories an hour, {processes} processes, this time", f"{hour:,.0f}"],
+        ["histories an hour of CPU, of one core", f"{whole.histories / whole.cpu_s * 3600:,.0f}"],
         ["moves that ended", f"{whole.moves:,}"],
         ["calls of drivers", f"{whole.calls:,}"],
         ["faults", f"{whole.fired.total():,}"],

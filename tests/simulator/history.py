@@ -377,8 +377,13 @@ class History:
             saga.run(operation.id, steps, scene, reached, lease, again)
         except Died:
             world.tell(f"{driver.name} is dead")
-        except (Stale, JournalError) as error:
+        except Stale as error:
             world.tell(f"{driver.name} gives up: {error}")
+        except JournalError as error:
+            world.tell(f"{driver.name} gives up: {error}")
+            if driver.lease is not None and not world.unreachable(driver, JOURNAL):
+                world.journal.release(driver.lease)
+        driver.lease = None
 
     def scene(self, driver: Driver, operation: Operation, reached: SimulatedJournal, lease: Lease) -> handoff.Scene:
         world = self.world

@@ -309,6 +309,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="print the table and do nothing")
     parser.add_argument("--histories", type=int, default=HISTORIES_MAX, help="at most, for each bug (%(default)s)")
     parser.add_argument("--processes", type=int, default=2, help="at once (%(default)s)")
+    parser.add_argument("--write", action="store_true", help="put the outcome into bench/RESULTS.md")
     options = parser.parse_args()
     if options.list:
         print(table())
@@ -318,12 +319,23 @@ def main() -> int:
     if unknown:
         parser.error(f"there is no bug called {unknown[0]!r}; see --list")
     bugs = [known[name] for name in options.names] or list(PLANTED)
-    begun, missed = time.monotonic(), 0
+    begun, missed, seeds = time.monotonic(), 0, []
     with ThreadPoolExecutor(options.processes) as pool:
         for bug, how in zip(bugs, pool.map(lambda each: caught(each, options.histories), bugs), strict=True):
             missed += not how
+            seeds.append(int(how.split(":")[0].removeprefix("seed ")) if how else options.histories)
             print(f"{'caught' if how else 'NOT CAUGHT':<10}  {bug.name}: {how}", flush=True)
-    print(f"{len(bugs) - missed} of {len(bugs)} caught in {time.monotonic() - begun:.0f} s")
+    seeds.sort()
+    outcome = (
+        f"{len(bugs) - missed} of {len(bugs)} caught in {time.monotonic() - begun:.0f} s: half of them within "
+        f"{seeds[len(seeds) // 2] + 1} histories, the last by history {seeds[-1] + 1:,}"
+    )
+    print(outcome)
+    if options.write:
+        from bench.results import machine, write_section
+
+        command = f"`python -m tests.simulator.planted --write` on {machine()}."
+        write_section("planted", f"## Bugs planted on purpose\n\n{command}\n\n{outcome}.")
     return 1 if missed else 0
 
 

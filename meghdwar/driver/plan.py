@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any, TypeVar, cast
 
 from meghdwar.bundle import Bundle, BundleError
-from meghdwar.diagnostics import nearest
+from meghdwar.driver import inputs
 from meghdwar.driver.instance import Disk, Files, Instance
 from meghdwar.model import (
     Attribute,
@@ -118,9 +118,7 @@ def wanted(bundle: Bundle, parameters: Mapping[str, object] | None = None) -> Wa
     Raises BundleError when a value is missing, or is known only to the stack that was built.
     """
     declared, values = _parameters(bundle)
-    for name in parameters or ():
-        if name not in declared:
-            raise BundleError(f"cannot use {bundle.plan_file}: it has no input {name!r}; {nearest(name, declared)}")
+    inputs.check(bundle.plan_file, declared, parameters or {})
     values |= dict(parameters or {})
     plan = bundle.plan
     known = _Known(bundle, values, plan.units)
@@ -140,8 +138,8 @@ def wanted(bundle: Bundle, parameters: Mapping[str, object] | None = None) -> Wa
     )
 
 
-def _parameters(bundle: Bundle) -> tuple[set[str], dict[str, object]]:
-    """The parameters of the stack, and their values: what the environment gives them, or their defaults."""
+def _parameters(bundle: Bundle) -> tuple[dict[str, Any], dict[str, object]]:
+    """The parameters as the stack declares them, and their values: from the environment, or their defaults."""
     import yaml
 
     loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -149,7 +147,7 @@ def _parameters(bundle: Bundle) -> tuple[set[str], dict[str, object]]:
     environment = yaml.load(bundle.files.get(bundle.environment, b""), Loader=loader) or {}  # noqa: S506
     declared = template.get("parameters") or {}
     values = {name: entry["default"] for name, entry in declared.items() if "default" in entry}
-    return set(declared), values | (environment.get("parameters") or {})
+    return declared, values | (environment.get("parameters") or {})
 
 
 # what only the stack that builds the gateway needs
@@ -204,8 +202,12 @@ class _Known:
                 f"cannot use {self.bundle.plan_file}: the parameter {name} has no value; give --input {name}="
             )
         found: Any = self.parameters[name]
-        for key in path:
-            found = found[key]
+        try:
+            for key in path:
+                found = found[key]
+        except (KeyError, IndexError, TypeError):
+            way = ".".join(map(str, path))
+            raise BundleError(f"cannot use {self.bundle.plan_file}: the input {name} has no {way}") from None
         if name in self.units and isinstance(found, int | float) and not isinstance(item, Gateway):
             return int(found * GIB)
         return cast(Value, found)

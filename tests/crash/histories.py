@@ -22,6 +22,7 @@ from meghdwar.driver.instance import Instance
 from meghdwar.driver.inventory import InstanceRecord, Unknown
 from meghdwar.driver.operation import COMPENSATED, COMPLETED, ENDED, Operation
 from meghdwar.driver.tables import claims
+from meghdwar.driver.transactions import Transactions
 from tests.contract.pairs import Pair, eventually, numbers
 from tests.crash.driver import AFTER, BEFORE, Drivers, Task
 
@@ -143,8 +144,8 @@ class Edge:
 
     def let_lapse(self) -> None:
         """The time of a lease passes: in the database, so that nobody has to wait for it."""
-        with self.database.engine.begin() as connection:
-            connection.execute(update(claims).where(claims.c.instance == self.instance.name).values(lease_until=0.0))
+        lapsed = update(claims).where(claims.c.instance == self.instance.name).values(lease_until=0.0)
+        Transactions(self.database.engine, 60.0).write(lambda connection, _: connection.execute(lapsed))
 
     def next_move(self, strategy: str) -> Operation:
         other = next(name for name in self.gateways if name != self.home)

@@ -58,7 +58,7 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 def shown(url: URL) -> str:
     """The database as it may be shown: without password and options."""
-    return url.set(password=None, query={}).render_as_string()
+    return URL.create(url.get_backend_name(), url.username, None, url.host, url.port, url.database).render_as_string()
 
 
 class Prepared:

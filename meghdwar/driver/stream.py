@@ -162,6 +162,11 @@ class Clock:
         self._speed, self._now, self._alive = speed, now, alive
         self._newest: tuple[float, float] | None = None  # its time, and ours when it came
 
+    @classmethod
+    def of_replay(cls, speed: float) -> Clock:
+        """Before its first sighting it is no time at all: ours would make everything ripe."""
+        return cls(speed, now=lambda: -math.inf)
+
     def seen(self, at: float) -> None:
         if at > self.now() or self._newest is None:
             self._newest = (at, self._alive())

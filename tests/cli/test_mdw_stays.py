@@ -106,9 +106,9 @@ def test_a_pipe_is_followed_as_lines_come_and_ripens_by_itself(site: Site, watch
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_told_to_end_while_it_waits(site: Site, watching: Watching, number: signal.Signals) -> None:
     site.up()
-    process = watching.start("-q", "--log", "text", "--members", f"file://{site.home}/members")
-    time.sleep(1.0)
-    until(lambda: (site.home / "members").exists())
+    process = watching.start("--log", "text", "--members", f"file://{site.home}/members")
+    assert process.stderr is not None
+    until(lambda: "watching; SIGTERM or Ctrl-C ends it" in process.stderr.readline())
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (DONE, ""), err
@@ -129,6 +129,7 @@ def test_what_a_killed_driver_left_is_finished(site: Site, watching: Watching) -
     assert "1 operations worked" in err
 
 
+@pytest.mark.real  # waiting for what is away takes its time
 def test_a_database_that_goes_away_for_a_while_is_waited_for(site: Site, watching: Watching) -> None:
     driver = site.up()
     process = watching.start("-q", "-")

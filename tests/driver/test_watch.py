@@ -352,7 +352,7 @@ def test_a_replay_moves_a_real_cloudlet_to_and_fro(site: Site) -> None:
         (40, "cell-2"), (51, "cell-2"), (51, "cell-3"), (50, "cell-3"),                # and back; two come late
     ]]  # fmt: skip
     settings = replace(QUICK, replayed=True, in_step=True, sweep_every_s=1000)
-    tally = watching(driver, settings, clock=Clock(speed=0)).run(seen)
+    tally = watching(driver, settings, clock=Clock.of_replay(0)).run(seen)
     moves = driver.journal.operations(kind="move", newest_first=False)
     assert [(move.source, move.target, move.status) for move in moves] == [
         ("edge_a", "edge_b", COMPLETED),
@@ -476,6 +476,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.real  # processes that are killed, and leases that run out, take their time
 def test_what_a_driver_was_at_when_it_was_killed_is_finished_by_another(site: Site) -> None:
     driver = site.up(site.driver(lease_s=1.0), instances="per_subscriber", strategy="cold")
     names, t = [f"s{n}" for n in range(6)], time.time() - 100

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 import signal
 import sys
@@ -47,20 +46,17 @@ def watch(options: Namespace, driver: Driver) -> int:
             _settings(options),
             members=stack.enter_context(_members(options, driver)),
             observer=Observers(metrics, Printed(options, driver)),
-            clock=_clock(options.speed),
+            clock=Clock() if options.speed is None else Clock.of_replay(options.speed),
         )
         driver.listener = listeners([driver.listener, metrics], loop.hear)
         stack.enter_context(_ended_by_signals(loop))
+        if options.speed is None and not options.quiet:
+            print("mdw: watching; SIGTERM or Ctrl-C ends it in order", file=sys.stderr, flush=True)
         tally = loop.run(stack.enter_context(_stream(options, loop)))
     summarize(tally)
     if tally.strict_at is not None:
         return BAD_LINE
     return LEFT if tally.left else DONE
-
-
-def _clock(speed: float | None) -> Clock:
-    """What time a replay has is not known before its first sighting."""
-    return Clock() if speed is None else Clock(speed, now=lambda: -math.inf)
 
 
 def _settings(options: Namespace) -> Settings:

@@ -3,6 +3,7 @@
     python bench/move.py local                    processes, unprivileged
     python bench/move.py lxd --size 100M --size 1G --runs 20
     python bench/move.py coordination --write     the tables go into bench/RESULTS.md
+    python bench/move.py simulator                the same as python -m tests.simulator --seconds 60
 
 Each scenario is a module beside this one with `run(options) -> tables`. It measures the naive way in the same run.
 Exit status: 0 it measured what was promised, 1 something promised was missed, 3 the machine lacks what it needs.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -33,6 +35,8 @@ SCENARIOS: Mapping[str, tuple[str, str]] = {
     "kvm": ("bench.move_kvm", "Moving: KVM"),
     "coordination": ("bench.move_coordination", "Moving: the driver's own work"),
 }
+# what has a command of its own, which writes its own section
+ELSEWHERE: Mapping[str, tuple[str, ...]] = {"simulator": ("-m", "tests.simulator", "--seconds", "60")}
 Run = Callable[[Options], Iterable[Table]]
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
@@ -60,16 +64,28 @@ def section(name: str, tables: Iterable[Table], command: str) -> str:
     return head + "\n\n".join(render(found) for found in tables)
 
 
-def main(arguments: list[str] | None = None, *, find: Callable[[str], Run] = scenario) -> int:
+def call(command: list[str]) -> int:
+    return subprocess.call(command, cwd=ROOT)
+
+
+def main(
+    arguments: list[str] | None = None,
+    *,
+    find: Callable[[str], Run] = scenario,
+    call: Callable[[list[str]], int] = call,
+) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0] if __doc__ else "")
     add = parser.add_argument
-    add("scenario", choices=SCENARIOS, help="what to measure")
+    add("scenario", choices=[*SCENARIOS, *ELSEWHERE], help="what to measure")
     add("--runs", type=many, default=10, help="how often each case is measured (%(default)s)")
     add("--size", action="append", metavar="SIZE", help="of the state, such as 100M; may be given again")
     add("--folder", default=Options().folder, help="where it may make a folder of its own (%(default)s)")
     add("--seed", type=int, default=1, help="of what is random in it (%(default)s)")
     add("--write", action="store_true", help="put the tables into bench/RESULTS.md")
     options = parser.parse_args(arguments)
+    if options.scenario in ELSEWHERE:
+        own = [*ELSEWHERE[options.scenario], "--seed", str(options.seed), *(["--write"] if options.write else [])]
+        return call([sys.executable, *own])
     try:
         sizes = tuple(size(text) for text in options.size or ()) or Options().sizes
     except ValueError as error:

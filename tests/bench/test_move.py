@@ -118,3 +118,9 @@ def test_a_wrong_command_is_told(arguments: list[str], capsys: pytest.CaptureFix
     with pytest.raises(SystemExit):
         move.main(arguments)
     assert "cannot" in capsys.readouterr().err or arguments == ["somewhere"]
+
+
+def test_the_simulator_is_called_by_its_own_command() -> None:
+    called: list[list[str]] = []
+    assert move.main(["simulator", "--seed", "7", "--write"], call=lambda command: called.append(command) or 3) == 3
+    assert called[0][1:] == ["-m", "tests.simulator", "--seconds", "60", "--seed", "7", "--write"]

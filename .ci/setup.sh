@@ -86,6 +86,23 @@ hypervisor_packages() {
     [ ${#packages[@]} -eq 0 ] || debian_install "${packages[@]}"
 }
 
+# lab_packages PYTHON: what the OpenStack of tests/lab needs, on Debian 12 alone. Its services must not start by
+# themselves: the lab starts its own.
+lab_packages() {
+    local packages forbids=/usr/sbin/policy-rc.d made=no status=0
+    grep -qs '^VERSION_ID="12"' /etc/os-release && [ "$(id -u)" = 0 ] || return 1
+    mapfile -t packages < <("$1" -m tests.lab packages)
+    [ ${#packages[@]} -eq 0 ] && return 0
+    if ! [ -e "$forbids" ]; then
+        printf '#!/bin/sh\nexit 101\n' >"$forbids"
+        chmod +x "$forbids"
+        made=yes
+    fi
+    debian_install "${packages[@]}" || status=$?
+    [ "$made" = no ] || rm -f "$forbids"
+    return "$status"
+}
+
 # libvirt_builds: can the extra `kvm` be installed, which compiles against libvirt?
 libvirt_builds() {
     command -v gcc >/dev/null && pkg-config --exists libvirt 2>/dev/null && return 0

@@ -388,6 +388,8 @@ class Picture:
             wanted = self._parameters(work, stack)
             if not stack.failed and all(same(stack.parameters.get(key), value) for key, value in wanted.items()):
                 return
+            if stack.failed:
+                self._untangle(work)
             if self._update(wanted):
                 stack = await_stack(self._cloud, self._stack, timeout_s=self._timeout_s)
                 if stack.failed:
@@ -408,6 +410,20 @@ class Picture:
             return False
         self.updates += 1
         return True
+
+    def _untangle(self, work: Sequence[tuple[Instance, str | None]]) -> None:
+        """After an update that was cut off a volume may still be where it was, while Heat thinks that it is not
+        anywhere: it is detached from everywhere but where it shall be, so that the next update can attach it."""
+        made = resources(self._cloud, self._stack)
+        for instance, gateway in work:
+            if gateway is None or gateway not in self._built():
+                continue
+            cloudlet = next(item for item in self._bundle.plan.each(Cloudlet) if item.name == instance.cloudlet)
+            parts = [self._bundle.plan.made.get(mount.state, {}) for mount in cloudlet.state]
+            volumes = [made[part["volume"]] for part in parts if part.get("volume") in made]
+            server = server_of(self._cloud, self._bundle, self._stack, gateway) if volumes else ""
+            for volume in volumes:
+                _detach_elsewhere(self._cloud, volume, server, self._timeout_s)
 
     def _named(self) -> str:
         found = the(self._cloud, self._stack)
@@ -437,6 +453,22 @@ class Picture:
 
 
 _TAKEN: Any = object()
+
+
+def _detach_elsewhere(cloud: Cloud, volume: str, server: str, timeout_s: float) -> None:
+    """When this returns the volume is attached to that server or to none, and nothing is under way."""
+    asked = f"find out where volume {volume} is attached"
+
+    def clear() -> bool:
+        found = cloud.ask("block_storage", "GET", f"/volumes/{volume}", asked=asked)["volume"]
+        others = [a["server_id"] for a in found["attachments"] if a["server_id"] != server]
+        for other in others if found["status"] == "in-use" else ():
+            path = f"/servers/{other}/os-volume_attachments/{volume}"
+            cloud.ask("compute", "DELETE", path, asked=f"detach volume {volume} from server {other}", missing=True)
+        return not others and found["status"] in ("available", "in-use")
+
+    advice = f"see openstack volume show {volume}"
+    wait(clear, f"free volume {volume}, which something still attaches or detaches ({advice})", timeout_s)
 
 
 def _table(value: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`python -m tests.lab up|down|status|env|enter|restart|packages`: a real OpenStack for tests."""
+"""`python -m tests.lab up|down|status|env|enter|restart|crash|packages`: a real OpenStack for tests."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ ACTS = {
     "env": 'prints what a shell needs: eval "$(python -m tests.lab env)"',
     "enter": "runs a command inside its namespaces",
     "restart": "ends a service and starts it again",
+    "crash": "kills a service with SIGKILL; restart brings it back",
     "packages": "prints the Debian packages that are missing",
 }
 
@@ -50,7 +51,7 @@ def _options() -> argparse.Namespace:
             act.add_argument("--heat", choices=list(HEATS), default="heat")
         if name == "down":
             act.add_argument("--wipe", action="store_true")
-        if name == "restart":
+        if name in ("restart", "crash"):
             act.add_argument("services", nargs="+", metavar="service")
         if name == "enter":
             act.add_argument("command", nargs=argparse.REMAINDER)
@@ -70,12 +71,12 @@ def _act(options: argparse.Namespace, state: Path) -> int:
         return 0
     if options.act == "enter":
         return subprocess.call(room.enter(place, [word for word in options.command if word != "--"]))
-    if options.act == "restart" and room.is_inside(place):
+    if options.act in ("restart", "crash"):
+        if not room.is_inside(place):
+            return room.ourselves(place, options.act, *options.services)
         for name in options.services:
-            services.restart(place, name)
+            (services.restart if options.act == "restart" else services.crash)(place, name)
         return 0
-    if options.act == "restart":
-        return room.ourselves(place, "restart", *options.services)
     if options.act == "down":
         return _down(place, options.wipe)
     return _status(place)

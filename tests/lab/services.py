@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import signal
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -214,6 +215,15 @@ def restart(place: Place, name: str) -> None:
     finish(place, name)
     begin(place, found[name])
     await_up(place, found[name])
+
+
+def crash(place: Place, name: str) -> None:
+    """SIGKILL, for it and all that it has started: what a crash is like."""
+    pid = alive(place.pid(name))
+    if pid:
+        os.killpg(pid, signal.SIGKILL)
+    wait_until(lambda: not alive(place.pid(name)), 10)
+    place.pid(name).unlink(missing_ok=True)
 
 
 def _listens(place: Place, port: int) -> bool:

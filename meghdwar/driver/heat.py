@@ -53,19 +53,28 @@ class Found:
 
 
 # looking
-def find(cloud: Cloud, name: str) -> Found | None:
-    """The stack of that name or id, None when there is none."""
-    answer = cloud.ask("orchestration", "GET", f"/stacks/{name}", asked=f"look at stack {name}", missing=True)
+def find(cloud: Cloud, name: str, *, outputs: bool = False) -> Found | None:
+    """The stack of that name or id, None when there is none. Its outputs only when asked: Heat has to ask half the
+    cloud for them."""
+    answer = cloud.ask(
+        "orchestration",
+        "GET",
+        f"/stacks/{name}",
+        asked=f"look at stack {name}",
+        missing=True,
+        resolve_outputs=str(outputs),
+    )
     if not answer or answer["stack"]["stack_status"] == "DELETE_COMPLETE":
         return None
     stack = answer["stack"]
-    outputs = {entry["output_key"]: entry.get("output_value") for entry in stack.get("outputs", ())}
+    told = {entry["output_key"]: entry.get("output_value") for entry in stack.get("outputs") or ()}
     state, reason = stack["stack_status"], stack.get("stack_status_reason") or ""
-    return Found(stack["id"], stack["stack_name"], state, reason, stack.get("parameters", {}), outputs)
+    return Found(stack["id"], stack["stack_name"], state, reason, stack.get("parameters", {}), told)
 
 
-def the(cloud: Cloud, name: str) -> Found:
-    found = find(cloud, name)
+def the(cloud: Cloud, name: str, *, outputs: bool = False) -> Found:
+    """As `find`; raises CloudError when there is none."""
+    found = find(cloud, name, outputs=outputs)
     if found is None:
         raise CloudError(f"cannot find stack {name} in {cloud.name}: see openstack stack list", status=404)
     return found
@@ -82,7 +91,11 @@ def of_plan(cloud: Cloud, bundle: Bundle) -> list[Found]:
     wanted = identity(bundle.name, bundle.plan)
     names = [s["id"] for s in cloud.ask("orchestration", "GET", "/stacks", asked="list the stacks")["stacks"]]
     with ThreadPoolExecutor(8) as pool:
-        return [s for s in pool.map(lambda name: find(cloud, name), names) if s is not None and s.plan == wanted]
+        return [
+            s
+            for s in pool.map(lambda name: find(cloud, name, outputs=True), names)
+            if s is not None and s.plan == wanted
+        ]
 
 
 # creating
@@ -121,6 +134,8 @@ def _request(bundle: Bundle, parameters: Mapping[str, Any]) -> dict[str, Any]:
 def adopt(cloud: Cloud, bundle: Bundle, name: str, tell: Tell = _quiet, timeout_s: float = TIMEOUT_S) -> Found:
     """Takes over a stack that somebody created from this plan: waits for it, does what its Heat could not."""
     stack = await_stack(cloud, the(cloud, name).id, tell, timeout_s)
+    if not stack.failed:
+        stack = the(cloud, stack.id, outputs=True)
     if stack.failed:
         advice = f"see openstack stack failures list {name}, mend it, update or delete the stack and try again"
         raise CloudError(f"cannot use stack {name}: it is {stack.state}: {stack.reason}; {advice}")
@@ -129,7 +144,7 @@ def adopt(cloud: Cloud, bundle: Bundle, name: str, tell: Tell = _quiet, timeout_
     if stack.plan != identity(bundle.name, bundle.plan):
         raise CloudError(f"cannot adopt stack {name}: it is of another plan; use the plan file that it was made from")
     complete(cloud, bundle, stack.id, tell)
-    return the(cloud, stack.id)
+    return the(cloud, stack.id, outputs=True)
 
 
 def await_stack(cloud: Cloud, stack: str, tell: Tell = _quiet, timeout_s: float = TIMEOUT_S) -> Found:

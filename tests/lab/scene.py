@@ -58,7 +58,7 @@ class Scene:
 
     def call(self, output: str) -> int:
         """POSTs to a webhook of the stack, as an alarm does."""
-        url = heat.the(self.cloud, self.name).outputs[output]["alarm_url"]
+        url = heat.the(self.cloud, self.name, outputs=True).outputs[output]["alarm_url"]
         with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=30) as answer:  # noqa: S310
             return int(answer.status)
 

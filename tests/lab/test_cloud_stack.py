@@ -33,7 +33,7 @@ def test_a_life(scene_on: Callable[[str, str], Scene], cloud: str, release: str)
         told = picture.updates
         scene.timed(f"move to {gateway}", lambda gateway=gateway: picture.place(arena, gateway))
         assert scene.volume_at() == [scene.server(gateway)]
-        assert heat.the(scene.cloud, scene.name).outputs["arena_at"] == gateway
+        assert heat.the(scene.cloud, scene.name, outputs=True).outputs["arena_at"] == gateway
         picture.place(arena, gateway)  # it is so already
         assert picture.updates == told + 1
 

@@ -52,7 +52,7 @@ def mariadb(place: Place) -> Service:
         "mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={place.state}/mysql.sock",
         f"--pid-file={place.lib('mysql.pid')}", f"--bind-address={place.address}", "--port=3306",
         "--innodb-buffer-pool-size=256M", "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0",
-        "--skip-log-bin", "--performance-schema=OFF", "--skip-name-resolve", "--max-connections=600",
+        "--skip-log-bin", "--performance-schema=OFF", "--skip-name-resolve", "--max-connections=2000",
         "--character-set-server=utf8mb3", "--collation-server=utf8mb3_general_ci", "--innodb-flush-method=nosync",
     )  # fmt: skip
     return Service("mariadb", argv, port=3306)

@@ -176,7 +176,8 @@ def _senlin(place: Place) -> Files:
             "service_password": PASSWORD,
             "service_project_name": "service",
         },
-        "database": {"connection": database(place, "senlin")},
+        # its reads give their connection back when Python collects garbage, and no sooner
+        "database": {"connection": database(place, "senlin"), "max_pool_size": 20, "max_overflow": 300},
         "senlin_api": {
             "bind_host": place.address,
             "bind_port": 8777,

@@ -177,8 +177,9 @@ class Lxd:
 
     def start(self, instance: Instance, claim: Claim) -> None:
         asked = f"start {instance.name}"
-        record = lxd_record.held(self._api, instance, claim, asked)
-        there = self._must_find(instance, asked)
+        record, there = self._api.together(
+            lambda: lxd_record.held(self._api, instance, claim, asked), lambda: self._must_find(instance, asked)
+        )
         self._refuse_readers(record, bool(instance.files or _attached(there)), asked)
         self._run(instance, record, there, asked)
 

@@ -36,7 +36,8 @@ TRIES = 20
 class Task:
     """What one driver is to do: begin the operation, or resume the one that is written down.
 
-    `kill` is the number of a write to the journal, from 1, and BEFORE or AFTER: there the driver dies. `fail` names a
+    `kill` is the number of a write to the journal, from 1, and BEFORE or AFTER: there the driver gets the signal `by`,
+    of which it dies, or stands still until it is told to go on. `fail` names a
     step that fails after it has acted, as often as it is tried. `table` is the folder of the router; the result is
     pickled into the file `result`.
     """
@@ -49,15 +50,16 @@ class Task:
     result: str
     begins: bool = True
     kill: tuple[int, str] | None = None
+    by: int = signal.SIGKILL
     fail: str = ""
     lease_s: float = 15.0
 
 
 class Killing:
-    """A journal that kills its process before or after one of the writes to it."""
+    """A journal that sends its process a signal before or after one of the writes to it."""
 
-    def __init__(self, journal: Any, kill: tuple[int, str] | None) -> None:
-        self._journal, self._kill = journal, kill
+    def __init__(self, journal: Any, kill: tuple[int, str] | None, by: int) -> None:
+        self._journal, self._kill, self._by = journal, kill, by
         self.writes = 0
 
     def __getattr__(self, name: str) -> Any:
@@ -76,7 +78,7 @@ class Killing:
 
     def _die(self, when: str) -> None:
         if self._kill == (self.writes, when):
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self._by)
 
 
 class Clock:
@@ -91,7 +93,7 @@ def work(task: Task) -> Mapping[str, Any]:
     """What a driver does; says how it ended and how many writes to the journal it took."""
     gateways = {access.gateway: connect(access) for access in task.accesses}
     opened = database.open(task.database, lease_s=task.lease_s)
-    journal: Any = Killing(opened.journal, task.kill)
+    journal: Any = Killing(opened.journal, task.kill, task.by)
     owner = f"driver-{os.getpid()}"
     try:
         if task.begins:

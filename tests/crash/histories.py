@@ -82,12 +82,14 @@ class Observer:
 
 
 class Edge:
-    """The two gateways of a pair with one instance at one of them, a database, and drivers to be killed."""
+    """The two gateways of a pair with one instance at one of them, a database (at `url`, or of its own), and drivers
+    to be killed."""
 
-    def __init__(self, pair: Pair, instance: Instance, folder: Path, *, lease_s: float = 15.0) -> None:
+    def __init__(self, pair: Pair, instance: Instance, folder: Path, *, lease_s: float = 15.0, url: str = "") -> None:
         self.pair, self.instance, self.folder, self.lease_s = pair, instance, folder, lease_s
         self.gateways: Mapping[str, Hypervisor] = {each.gateway: each for each in (pair.source, pair.target)}
-        self.database = database.open(str(folder / "crash.db"), lease_s=lease_s)
+        self.url = url or str(folder / "crash.db")
+        self.database = database.open(self.url, lease_s=lease_s)
         self.database.inventory.add_instance(InstanceRecord(instance))
         self.kind = pair.source.capabilities.kind
         self.drivers = Drivers([self.kind], folder / "errors")
@@ -109,7 +111,7 @@ class Edge:
     def task(self, operation: Operation, **changes: Any) -> Task:
         result = str(self.folder / f"result-{next(self._numbers)}")
         return Task(
-            str(self.folder / "crash.db"),
+            self.url,
             self.pair.accesses,
             self.instance,
             operation,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -180,7 +181,7 @@ class Edge:
             try:
                 with self.database.engine.begin():
                     return
-            except OperationalError:
+            except (sqlite3.OperationalError, OperationalError):
                 self.signal(pid, signal.SIGCONT)
                 time.sleep(0.002)
 

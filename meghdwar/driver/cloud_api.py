@@ -54,9 +54,9 @@ class Cloud:
             connection.authorize()
         except (exceptions.ConfigException, refused.MissingRequiredOptions) as error:
             advice = "see openstack --os-cloud NAME token issue, and clouds.yaml or OS_CLOUD"
-            raise CloudError(f"cannot find out which cloud {name or ''} is: {error}; {advice}") from None
+            raise CloudError(f"cannot find out which cloud {name or ''} is: {_first_line(error)}; {advice}") from None
         except (refused.Unauthorized, exceptions.SDKException, refused.ClientException) as error:
-            if isinstance(error, refused.Unauthorized) or getattr(error, "http_status", 0) == 401:
+            if isinstance(error, refused.Unauthorized) or "HTTP 401" in str(error):
                 why = "it does not take these credentials; check user, password, project and domain in clouds.yaml"
             else:
                 why = f"{_first_line(error)}; check auth_url in clouds.yaml"
@@ -134,7 +134,7 @@ def _refusal(answer: Any, asked: str) -> CloudError:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def wait(there: Callable[[], bool], what: str, timeout_s: float, pause_s: float = 0.5, longest_s: float = 3.0) -> None:

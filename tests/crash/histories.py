@@ -8,14 +8,13 @@ import signal
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import count
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 from sqlalchemy import update
-from sqlalchemy.exc import OperationalError
 
 from meghdwar.driver import database
 from meghdwar.driver.hypervisor import Hypervisor, Power, Seen
@@ -178,12 +177,14 @@ class Edge:
         """It stands still, but not in a transaction: that would keep everybody out of an SQLite database."""
         while True:
             self.signal(pid, signal.SIGSTOP)
-            try:
-                with self.database.engine.begin():
+            with closing(sqlite3.connect(self.folder / "crash.db", timeout=0.02, isolation_level=None)) as connection:
+                try:
+                    connection.execute("BEGIN IMMEDIATE")
+                    connection.execute("ROLLBACK")
                     return
-            except (sqlite3.OperationalError, OperationalError):
-                self.signal(pid, signal.SIGCONT)
-                time.sleep(0.002)
+                except sqlite3.OperationalError:
+                    self.signal(pid, signal.SIGCONT)
+                    time.sleep(0.002)
 
     def kill(self, pid: int) -> None:
         self.signal(pid, signal.SIGKILL)

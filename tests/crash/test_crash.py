@@ -127,7 +127,7 @@ def test_a_driver_that_stood_still(make: Make, strategy: str, request: pytest.Fi
     edge.move(strategy)
     usual_s = time.monotonic() - began
     chance = random.Random(request.config.getoption("--fuzz-seed"))
-    for _ in range(3 if edge.kind == "local" else 1):
+    for _ in range(2 if edge.kind == "local" else 1):
         operation = edge.next_move(strategy)
         task = edge.task(operation)
         first = edge.drivers.start(task)

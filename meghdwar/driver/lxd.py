@@ -270,11 +270,13 @@ class Lxd:
 
     def attach(self, instance: Instance, disk: Disk, claim: Claim) -> None:
         asked = f"attach {disk.name}"
-        record, _ = self._api.together(
-            lambda: lxd_record.held(self._api, instance, claim, asked),
-            lambda: self._volumes.restore(instance, disk, asked),
+        record, whole = self._api.together(
+            lambda: lxd_record.held(self._api, instance, claim, asked), lambda: self._volumes.whole(disk, asked)
         )
         self._refuse_readers(record, True, asked)
+        if not whole:
+            claim.check()
+            self._volumes.restore(instance, disk, asked)
         self._plug(instance, disk, asked)
         self._api.later(lambda: self._volumes.discard_kept(instance, disk, asked))
 

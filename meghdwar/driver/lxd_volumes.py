@@ -74,6 +74,10 @@ class Volumes:
             for config in (self._config(disk, asked), self._config(_kept(disk), asked))
         )
 
+    def whole(self, disk: Disk, asked: str) -> bool:
+        """Whether nobody died over making or copying the volume itself."""
+        return WHOLE in (self._config(disk, asked) or {})
+
     def every(self, asked: str) -> dict[str, set[str]]:
         """Instance -> names of its disks that are there."""
         owned: dict[str, set[str]] = {}
@@ -188,18 +192,15 @@ class Volumes:
         if self._is_ours(instance, _kept(disk), config, asked):
             self._drop(_kept(disk), asked)
 
-    def restore(self, instance: Instance, disk: Disk, asked: str) -> bool:
-        """The volume is what was kept of it when it is not whole; says whether that was so."""
-        config = self._config(disk, asked)
-        if config is not None and WHOLE in config:
-            return False
+    def restore(self, instance: Instance, disk: Disk, asked: str) -> None:
+        """What is no whole volume becomes what was kept of it. Raises Refused when nothing was."""
         kept = self._config(_kept(disk), asked)
         if kept is None or WHOLE not in kept or not self._is_ours(instance, _kept(disk), kept, asked):
-            return False
-        if self._is_ours(instance, disk, config, asked):
+            why = f"there is no whole copy of {disk.name} there"
+            raise Refused(self.api.access.gateway, asked, why)
+        if self._is_ours(instance, disk, self._config(disk, asked), asked):
             self._drop(disk, asked)
         self.api.change("post", self.path(_kept(disk)), {"name": disk.name, "pool": self.pool}, asked)
-        return True
 
     # snapshots
     def _snapshots(self, disk: Disk, asked: str) -> list[str] | None:

@@ -294,6 +294,21 @@ def test_no_copy_from_another_kind(fake: FakeLxd) -> None:
         Lxd(fake.access()).copy_disk(ARENA, DISK, Other(), FIRST)  # type: ignore[arg-type]
 
 
+def test_what_is_half_there_is_not_attached(fake: FakeLxd) -> None:
+    """Nobody but who holds it may do away with it, and there has to be something better."""
+    fake.answers |= {
+        f"GET {RECORD}": held(3),
+        f"GET {VOLUME}": sync({"config": {"user.meghdwar.instance": "arena"}}),
+        f"GET {VOLUME}-kept": sync({"config": VOLUME_CONFIG}),
+    }
+    with pytest.raises(Stale):
+        Lxd(fake.access()).attach(ARENA, DISK, FIRST)
+    fake.answers |= {f"GET {RECORD}": held(1), f"GET {VOLUME}-kept": error(404, "not found")}
+    with pytest.raises(Refused, match="no whole copy of saves"):
+        Lxd(fake.access()).attach(ARENA, DISK, FIRST)
+    assert not [each for each, _ in fake.asked if not each.startswith("GET")]
+
+
 # pausing
 def pausing(fake: FakeLxd, status: int) -> None:
     fake.answers |= {

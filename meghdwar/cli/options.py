@@ -156,6 +156,8 @@ def _operations(commands: _SubParsersAction[ArgumentParser]) -> None:
         commands, "rollback", "undo an operation that is not finished", "mdw rollback m-20261122-7f3k9q"
     )
     rollback.add_argument("operation", metavar="OPERATION")
+    rollback.add_argument("--target-is-fenced", action="store_true",
+                          help="I vouch that the target can write no more: go back without it")  # fmt: skip
     rollback.add_argument("--by", metavar="NAME", default="", help="who wants it (your login)")
     rollback.add_argument("--because", metavar="TEXT", default="", help="why")
 

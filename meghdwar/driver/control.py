@@ -388,8 +388,11 @@ class Driver:
             operation = replace(operation, fenced=fenced)
         return self._work(operation, claim)
 
-    def rollback(self, operation_id: str, *, by: str = "", because: str = "") -> Operation:
-        """Undoes what an operation did that is not ended. Raises DriverError past its point of no return."""
+    def rollback(
+        self, operation_id: str, *, by: str = "", because: str = "", fenced: Fenced | None = None
+    ) -> Operation:
+        """Undoes what an operation did that is not ended. Raises DriverError past its point of no return. With
+        `fenced` its target counts as dead."""
         operation, claim = self._take_up(operation_id)
         steps, entries = STEPS[operation.kind], self.journal.entries(operation_id)
         if not can_turn(steps, entries):
@@ -398,7 +401,11 @@ class Driver:
                 f"cannot roll {operation_id} back: it is past {_last_begun(entries)}, and subscribers are at "
                 f"{operation.target} by now; it can only be finished: mdw resume {operation_id}"
             )
-        if not turned(entries):
+        if fenced is not None:
+            fenced = replace(fenced, gateway=operation.target or "")
+            self.journal.fence(operation_id, fenced, claim)
+            operation = replace(operation, fenced=fenced)
+        if fenced is not None or not turned(entries):
             step = _last_begun(entries) or steps[0].name
             self.journal.write(operation_id, [Entry(step, FAILED, {"error": f"rolled back by {by}: {because}"})], claim)
         return self._work(operation, claim)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from meghdwar.driver.hypervisor import Power, Seen
 from meghdwar.driver.inventory import InstanceRecord
-from meghdwar.driver.operation import COMPLETED, ENDED, WAITING, Operation
+from meghdwar.driver.operation import COMPENSATED, COMPLETED, ENDED, WAITING, Operation
 
 # how a problem can be mended without asking anybody
 START, REMOVE, REROUTE = "start", "remove", "reroute"
@@ -192,11 +192,13 @@ def _elsewhere(
 
 
 def _was_fenced(gateway: str, operations: Sequence[Operation]) -> bool:
-    """Whether the last that happened there is that an operator fenced it, and the instance went elsewhere."""
+    """Whether the last that happened there is that an operator fenced it, and the instance is elsewhere since."""
     newest = next((each for each in operations if gateway in (each.source, each.target)), None)
-    if newest is None or newest.status != COMPLETED:
+    if newest is None or newest.kind != "move" or newest.fenced is None:
         return False
-    return newest.kind == "move" and newest.fenced is not None and newest.source == gateway
+    if newest.fenced.gateway == newest.target == gateway:
+        return newest.status == COMPENSATED
+    return newest.status == COMPLETED and newest.source == gateway
 
 
 # what nobody knows

@@ -104,7 +104,17 @@ class Scene:
 
     @property
     def fenced(self) -> bool:
-        return self.operation.fenced is not None
+        """Whether the source is."""
+        return self.operation.fenced is not None and not self.target_fenced
+
+    @property
+    def target_fenced(self) -> bool:
+        fenced = self.operation.fenced
+        return fenced is not None and fenced.gateway != "" and fenced.gateway == self.operation.target
+
+    def left(self, gateway: str | None) -> dict[str, Any]:
+        """What is written down of a gateway that an operator vouched for."""
+        return {"left": f"whatever is at {gateway}: mdw fsck --mend removes it when it answers"}
 
 
 # stage
@@ -139,14 +149,17 @@ def _rounds(scene: Scene, disk: Disk) -> int:
     return sent
 
 
-def unstage(scene: Scene) -> None:
+def unstage(scene: Scene) -> dict[str, Any] | None:
     """What we made is removed. A copy that may write is not ours: whoever woke it did not stage it."""
+    if scene.target_fenced:
+        return scene.left(scene.operation.target)
     if scene.source is not None:
         scene.source.look(scene.instance)  # one that does not answer may be lost, and then this is the last copy
     if scene.live:
         _bring_back(scene)  # a migration that nobody heard of any more may have ended since
     if not scene.at_target().look(scene.instance).writer:
         scene.at_target().remove(scene.instance, scene.claim)
+    return None
 
 
 def _refuse_to_overwrite(scene: Scene) -> None:
@@ -210,15 +223,17 @@ def untransfer(scene: Scene) -> None:
     """A target that does not answer keeps nobody from going back: what it has of the state may not write."""
     if scene.live:
         _bring_back(scene)
-        scene.at_target().hold(scene.instance, scene.claim, writer=False)
+        if not scene.target_fenced:
+            scene.at_target().hold(scene.instance, scene.claim, writer=False)
 
 
 def _bring_back(scene: Scene) -> None:
     """A live move that was done is done the other way round; that it was done shows at the source, which has nothing
     any more, while the target has something from the beginning."""
-    source, target = scene.at_source(), scene.at_target()
+    source = scene.at_source()
     if source.look(scene.instance).power is not Power.ABSENT:
         return
+    target = scene.at_target()
     source.hold(scene.instance, scene.claim, writer=True)
     target.hold(scene.instance, scene.claim, writer=True)
     target.start(scene.instance, scene.claim)  # the gateway may have been rebooted since
@@ -286,7 +301,7 @@ def attach(scene: Scene) -> None:
 
 
 def unattach(scene: Scene) -> None:
-    if scene.live:
+    if scene.live or scene.target_fenced:
         return
     target = scene.at_target()
     target.hold(scene.instance, scene.claim, writer=False)  # first, so that no start that comes late finds it may
@@ -303,7 +318,7 @@ def wake(scene: Scene) -> None:
 
 
 def unwake(scene: Scene) -> None:
-    if not scene.live:
+    if not scene.live and not scene.target_fenced:
         scene.at_target().stop(scene.instance, scene.claim)
 
 
@@ -337,7 +352,7 @@ def settle(scene: Scene) -> None:
 
 def retire(scene: Scene) -> dict[str, Any]:
     if scene.fenced:
-        return {"left": f"whatever is at {scene.operation.source}: mdw fsck --mend removes it when it answers"}
+        return scene.left(scene.operation.source)
     source = scene.at_source()
     source.hold(scene.instance, scene.claim, writer=False)
     source.remove(scene.instance, scene.claim)

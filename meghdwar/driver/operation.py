@@ -26,11 +26,15 @@ FENCED = "fenced"  # not of a step: an operator said that the source is fenced, 
 
 @dataclass(frozen=True, slots=True)
 class Fenced:
-    """An operator's word that the source can write no more: `by` whom, `at` (seconds since 1970) and `because`."""
+    """An operator's word that a gateway can write no more: `by` whom, `at` (seconds since 1970) and `because`.
+
+    `gateway` is which one, "" the source. Without its source a move goes forward, without its target it goes back.
+    """
 
     by: str
     at: float
     because: str = ""
+    gateway: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -292,6 +292,31 @@ def test_an_unreachable_source_is_waited_for(site: Site) -> None:
     assert home(driver) == "edge_a"
 
 
+def test_only_an_operators_word_goes_back_without_the_target(site: Site) -> None:
+    """The target was cut off when it had the right to write already."""
+    cut = Cut()
+
+    def cuts(event: Event) -> None:
+        what = (event.operation.kind, event.entry.step, event.entry.phase) if event.entry is not None else None
+        if what == ("move", "attach", "done"):
+            cut.gone.add("edge_b")
+
+    driver = site.up(site.driver(listener=cuts, connect=cut.connect, patience_s=0.2))
+    arena = driver.inventory.instance("arena").instance
+    assert site.ask("edge_a", arena, "/next") == "1"
+    operation = driver.move("arena", "edge_b")
+    assert operation.status == WAITING
+    assert driver.rollback(operation.id).status == WAITING
+    assert site.ask("edge_a", arena, "/next") is None
+    fenced = Fenced("kim", 12.0, "power cut")
+    done = driver.rollback(operation.id, by="kim", because="power cut", fenced=fenced)
+    assert (done.status, done.fenced) == (COMPENSATED, replace(fenced, gateway="edge_b"))
+    assert home(driver) == "edge_a"
+    assert eventually(lambda: site.ask("edge_a", arena, "/next"), 10) == "2"
+    cut.gone.clear()
+    assert driver.move("arena", "edge_b").status == COMPENSATED, "fsck first: its old copy there may still write"
+
+
 def test_only_an_operators_word_goes_on_without_the_source(site: Site) -> None:
     driver, _, operation = moved_without_its_source(site)
     fenced = Fenced("kim", 12.0, "power cut")

@@ -36,6 +36,9 @@ def found(of: Picture) -> list[tuple[str, str, str | None]]:
 LITTER = replace(SOUND, power=Power.STOPPED, epoch=4, writer=False, attached=())
 OTHER = replace(SOUND, epoch=4)
 FENCED = replace(MOVE, fenced=Fenced("kim", 1.0))
+TURNED_BACK = replace(
+    MOVE, source="edge_a", target="edge_b", status=COMPENSATED, fenced=Fenced("kim", 1.0, gateway="edge_b")
+)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +79,7 @@ FENCED = replace(MOVE, fenced=Fenced("kim", 1.0))
         ),
         # a gateway that was fenced
         (picture(b=OTHER, operations=[FENCED]), [("fenced-leftover", "edge_b", REMOVE)]),
+        (picture(b=OTHER, operations=[TURNED_BACK]), [("fenced-leftover", "edge_b", REMOVE)]),
         (picture(b=replace(OTHER, epoch=5), operations=[FENCED]), [("second-writer", "edge_b", None)]),
         (
             picture(a=None, b=OTHER, operations=[FENCED]),

@@ -11,7 +11,7 @@ from meghdwar.driver import saga
 from meghdwar.driver.handoff import STEPS, digest_of
 from meghdwar.driver.hypervisor import Stale, Unreachable
 from meghdwar.driver.instance import Instance
-from meghdwar.driver.operation import COMPENSATED, COMPLETED, FENCED, WAITING, Entry, Fenced, Operation
+from meghdwar.driver.operation import COMPENSATED, COMPLETED, FAILED, FENCED, WAITING, Entry, Fenced, Operation
 from tests.simulator.gateway import KINDS, Copy, Gateway
 from tests.simulator.handles import SimulatedJournal
 from tests.simulator.history import DISKS, FILES, READY, History, Script
@@ -57,16 +57,20 @@ class Edge:
         """From edge_a to edge_b. After an entry that is in `then`, that happens."""
         return self.operate("move", "edge_a", "edge_b", strategy, then)
 
-    def resume(self, then: Then | None = None, *, fenced: bool = False) -> str:
-        """Another driver takes the last operation up, with an operator's word or without."""
+    def resume(self, then: Then | None = None, *, fenced: bool = False, gateway: str = "") -> str:
+        """Another driver takes the last operation up, with an operator's word or without; one for the target turns
+        it back."""
         self.world.now += 60
         id_ = f"m-{self.number}"
 
         def enter(journal: SimulatedJournal) -> tuple[Operation, object]:
             operation, lease = journal.resume(id_, "another")
             if fenced:
-                journal.fence(id_, Fenced("operator", 0.0), lease)
+                journal.fence(id_, Fenced("operator", 0.0, gateway=gateway), lease)
                 self.world.believe(self.journal.operations[id_])
+            if gateway:
+                last = next(entry.step for entry in reversed(self.journal.lines[id_]) if entry.step)
+                journal.write(id_, [Entry(last, FAILED, epoch=lease.epoch)], lease)
             return self.journal.operations[operation.id], lease
 
         return self._run(id_, enter, then)
@@ -272,6 +276,33 @@ def test_a_cold_move_has_no_copy_to_be_fenced_with() -> None:
     edge.dies(edge.a)
     assert edge.resume(fenced=True) == WAITING
     edge.a.dead = False
+    assert edge.resume() == COMPENSATED
+    assert edge.at(edge.a).can_write()
+
+
+@pytest.mark.parametrize("at", [("attach", "done"), ("wake", "doing"), ("wake", "done")])
+@pytest.mark.parametrize("strategy", ["cold", "warm"])
+def test_the_source_goes_on_without_a_target_that_is_fenced(strategy: str, at: tuple[str, str]) -> None:
+    """It died when it had the right to write: nobody but an operator can say that it does not."""
+    edge = Edge("lxd")
+    edge.crash(*at, strategy)
+    edge.dies(edge.b)
+    assert edge.resume() == WAITING
+    assert not edge.at(edge.a).can_write()
+    assert edge.resume(fenced=True, gateway="edge_b") == COMPENSATED
+    assert edge.at(edge.a).can_write()
+    assert edge.home == "edge_a"
+    assert any("edge_b" in entry.detail.get("left", "") for entry in edge.journal.lines["m-2"])
+    edge.b.dead = False
+    assert edge.move(strategy) == COMPENSATED, "what came back may still write there: fsck first"
+
+
+def test_a_live_move_that_is_at_its_target_needs_it() -> None:
+    edge = Edge("kvm")
+    edge.crash("transfer", "done", "live")
+    edge.dies(edge.b)
+    assert edge.resume(fenced=True, gateway="edge_b") == WAITING
+    edge.b.dead = False
     assert edge.resume() == COMPENSATED
     assert edge.at(edge.a).can_write()
 

@@ -58,7 +58,7 @@ FAULTS: Mapping[str, Kind] = {
     "cut off and crash": Kind(3, "gateway", frozenset({"copy_disk", "put_files", "migrate", "remove"})),
     "damaged": Kind(5, "gateway", frozenset({"copy_disk", "put_files"})),
     "full": Kind(3, "gateway", ROOM),
-    "not ready": Kind(4, "gateway", frozenset({"probe"})),
+    "not ready": Kind(4, "gateway", frozenset({"probe", "start"})),
     "overtaken": Kind(8, "any"),
     "overtaken in the act": Kind(8, "gateway", CHANGES),
     "rival": Kind(2, "any"),

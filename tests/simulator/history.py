@@ -291,8 +291,16 @@ class History:
             world.away[name] = 0
         found = world.journal.operations.get(world.operation)
         if round_ >= MENDED:
-            fenced = found is not None and found.fenced is not None and found.id not in world.unfounded
-            self.bring_back(but=found.source if fenced and found is not None else None)
+            self.bring_back(but=self.given_up(found))
+
+    def given_up(self, operation: Operation | None) -> str | None:
+        """The gateway without which the operation has to end, because an operator said so."""
+        if operation is None or operation.fenced is None or operation.id in self.world.unfounded:
+            return None
+        if operation.fenced.gateway == "":
+            return operation.source
+        gone = operation.strategy == "live"  # then the state may be there and nowhere else
+        return None if gone else operation.target
 
     def bring_back(self, but: str | None = None) -> None:
         for gateway in self.world.gateways.values():
@@ -307,6 +315,8 @@ class History:
         can_fence = operation.kind == "move" and operation.source is not None
         if can_fence and 0 <= turn.fences <= round_ and world.gateways[operation.source or ""].dead:
             return lambda reached: self.fence(reached, operation)
+        if 0 <= turn.fences <= round_ and self.target_holds(operation):
+            return lambda reached: self.roll_back(reached, operation, without_target=True)
         if round_ == turn.rollback:
             return lambda reached: self.roll_back(reached, operation)
         return lambda reached: reached.resume(operation.id, self.who())
@@ -323,13 +333,29 @@ class History:
             self.world.believe(found)
         return found, lease
 
-    def roll_back(self, reached: SimulatedJournal, operation: Operation) -> tuple[Operation, Lease]:
+    def target_holds(self, operation: Operation) -> bool:
+        """Whether the target is dead, and nothing but an operator's word leads back."""
+        lines = self.world.journal.lines[operation.id]
+        dead = operation.target is not None and self.world.gateways[operation.target].dead
+        begun = any(entry.step == "attach" for entry in lines) and operation.kind == "move"
+        return dead and begun and saga.can_turn(handoff.STEPS[operation.kind], lines)
+
+    def roll_back(
+        self, reached: SimulatedJournal, operation: Operation, *, without_target: bool = False
+    ) -> tuple[Operation, Lease]:
         found, lease = reached.resume(operation.id, self.who())
+        if without_target:
+            self.world.tell("the operator says that the target is fenced")
+            reached.fence(operation.id, Fenced("operator", self.world.now, gateway=operation.target or ""), lease)
+            found = self.world.journal.operations[operation.id]
+            self.world.excused.add(operation.instance)
+            self.world.blurred.add(operation.instance)
         entries = reached.entries(operation.id)
         steps = handoff.STEPS[operation.kind]
-        if entries and entries[-1].step and saga.can_turn(steps, entries):
+        last = next((entry.step for entry in reversed(entries) if entry.step), "")
+        if last and saga.can_turn(steps, entries):
             self.world.tell("the operator turns it back")
-            reached.write(operation.id, [Entry(entries[-1].step, FAILED, {}, lease.epoch)], lease)
+            reached.write(operation.id, [Entry(last, FAILED, {}, lease.epoch)], lease)
         return found, lease
 
     def overtake(self) -> None:

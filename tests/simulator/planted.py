@@ -100,7 +100,7 @@ PLANTED: Sequence[Planted] = (
             "    scene.clear()",
             "the source burns down, the operator says so, and the only copy that was left is removed"),
     Planted("nothing is removed when a move was undone", HANDOFF,
-            "        scene.at_target().remove(scene.instance, scene.claim)\n\n\ndef _refuse", "        pass\n\n\ndef _refuse",
+            "        scene.at_target().remove(scene.instance, scene.claim)\n    return None", "        pass\n    return None",
             "every failed move leaves a disk behind, until the gateway is full"),
     Planted("the source keeps its right to write", HANDOFF,
             "    if not scene.fenced:\n        scene.at_source().hold(scene.instance, scene.claim, writer=False)", "    pass",
@@ -196,6 +196,9 @@ PLANTED: Sequence[Planted] = (
     Planted("the source is not removed", HANDOFF,
             "    source.remove(scene.instance, scene.claim)\n", "",
             "every move leaves a copy behind, until the gateway is full"),
+    Planted("a target that was vouched for is asked to stop", HANDOFF,
+            "    if not scene.live and not scene.target_fenced:\n", "    if not scene.live:\n",
+            "the target burns down between two steps, and the source stays paused although its state is whole"),
     # the rules of the journal
     Planted("a claim has the epoch of the last one", JOURNAL,
             "        row.epoch += 1\n", "        row.epoch = max(1, row.epoch)\n",

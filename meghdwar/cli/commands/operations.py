@@ -182,7 +182,12 @@ def say(message: str) -> None:
 
 
 def rollback(options: Namespace, driver: Driver) -> int:
-    operation = driver.rollback(options.operation, by=options.by or _login(), because=options.because)
+    fenced = None
+    if options.target_is_fenced:
+        if not options.because:
+            raise DriverError("cannot take the target for fenced: say --because how it is known")
+        fenced = Fenced(options.by or _login(), time.time(), options.because)
+    operation = driver.rollback(options.operation, by=options.by or _login(), because=options.because, fenced=fenced)
     told(options, driver, [operation], "")
     return DONE if operation.status == COMPENSATED else status([operation])
 

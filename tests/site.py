@@ -97,6 +97,10 @@ class Site:
         self._drivers.append(driver)
         return driver
 
+    def reading(self) -> Driver:
+        """One that is only asked; the same each time."""
+        return self._drivers[0] if self._drivers else self.driver()
+
     def known(self, driver: Driver) -> Driver:
         """The driver, with both gateways made known."""
         for name in self.gateways:

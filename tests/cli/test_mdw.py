@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -215,21 +215,36 @@ def up_with(*given: str) -> Callable[[Typed], list[str]]:
     ],
 )
 def test_what_cannot_be_done_is_said_and_nothing_is_changed(
-    typed: Typed, asked: Callable[[Typed], list[str]], says: str
+    standing: Typed, asked: Callable[[Typed], list[str]], says: str
 ) -> None:
-    typed.up()
-    line = asked(typed)
-    before = everything(typed.site)
-    assert typed(*line) == CANNOT
-    assert says in typed.err
-    assert typed.err.startswith("mdw: cannot ")
-    assert everything(typed.site) == before
-    assert typed("fsck") == DONE
+    line = asked(standing)
+    before = everything(standing.site)
+    assert standing(*line) == CANNOT
+    assert says in standing.err
+    assert standing.err.startswith("mdw: cannot ")
+    assert everything(standing.site) == before
+    assert standing("fsck") == DONE
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site for all that changes nothing."""
+    site = Site(tmp_path_factory.mktemp("standing"))
+    site.up()
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def standing(shared: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Typed:
+    """The arena is up there."""
+    monkeypatch.setenv("MEGHDWAR_DATABASE", shared.url)
+    return Typed(shared, capsys)
 
 
 def everything(site: Site) -> object:
     """What the database says, and what is at the gateways."""
-    driver = site.driver()
+    driver = site.reading()
     inventory = driver.inventory
     return (
         inventory.gateways(),

@@ -44,12 +44,12 @@ def watch(options: Namespace, driver: Driver) -> int:
         loop = Watch(
             driver,
             _settings(options),
-            members=stack.enter_context(_members(options, driver)),
             observer=Observers(metrics, Printed(options, driver)),
             clock=Clock() if options.speed is None else Clock.of_replay(options.speed),
         )
         driver.listener = listeners([driver.listener, metrics], loop.hear)
-        stack.enter_context(_ended_by_signals(loop))
+        stack.enter_context(_ended_by_signals(loop))  # before anything can be waited for
+        loop.members = stack.enter_context(_members(options, driver))
         if options.speed is None and not options.quiet:
             print("mdw: watching; SIGTERM or Ctrl-C ends it in order", file=sys.stderr, flush=True)
         tally = loop.run(stack.enter_context(_stream(options, loop)))

@@ -40,10 +40,10 @@ from meghdwar.driver.lxd_volumes import Volumes
 CAPABILITIES = Capabilities(
     kind="lxd",
     strategies={
-        "cold": Cost(1.1, 6.5),
+        "cold": Cost(1.3, 5.6),
         "precopy": Cost(0.6),
         "warm": Cost(0.25),
-        "files": Cost(0.6),
+        "files": Cost(1.0),
     },
     fence="checked",
     proof="transport",

@@ -88,8 +88,6 @@ for kind in lxd kvm; do
     fi
 done
 quiet_step "demo.sh" ./demo.sh
-step "simulator" "$bin/python" -m tests.simulator --seconds 30
-step "planted bugs" "$bin/python" -m tests.simulator.planted
 
 say "the judges' environments"
 "$bin/python" -m tests.oracle.venvs || true # what is missing shows as skipped tests below

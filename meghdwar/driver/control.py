@@ -371,11 +371,16 @@ class Driver:
         return follow.act(self, noted)
 
     def ripe(
-        self, now: float, *, application: str | None = None, subscribers: Collection[str] | None = None
+        self,
+        now: float,
+        *,
+        application: str | None = None,
+        subscribers: Collection[str] | None = None,
+        ours: follow.Ours = lambda instance, ripe_at: True,
     ) -> list[Noted]:
         """What is wished for by now without a further sighting, by the clock of the sightings; of all subscribers, or
-        of these."""
-        return follow.ripe(self, now, application=application, subscribers=subscribers)
+        of these, and of the instances that are ours."""
+        return follow.ripe(self, now, application=application, subscribers=subscribers, ours=ours)
 
     def resume(self, operation_id: str, *, fenced: Fenced | None = None) -> Operation:
         """Goes on with an operation that is not ended. With `fenced` its source counts as dead."""

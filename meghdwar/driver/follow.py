@@ -157,17 +157,27 @@ def _tracks(driver: Driver, application: str, cloudlet: str) -> Iterator[Track]:
                 yield track
 
 
+Ours = Callable[[str, float | None], bool]  # the name of an instance, and when something becomes ripe for it
+
+
 def ripe(
-    driver: Driver, now: float, *, application: str | None = None, subscribers: Collection[str] | None = None
+    driver: Driver,
+    now: float,
+    *,
+    application: str | None = None,
+    subscribers: Collection[str] | None = None,
+    ours: Ours = lambda instance, ripe_at: True,
 ) -> list[Noted]:
     """Looks again at where these subscribers are, or all of them, and at where their instances are by now: what is
     wished for without a further sighting, by the clock of the sightings. Where nothing is, but something may be later,
-    `ripe_at` says when."""
+    `ripe_at` says when. Instances that are not `ours` are passed over."""
     names = [application] if application is not None else [record.name for record in driver.inventory.applications()]
-    return [noted for name in names for noted in _ripe(driver, driver.wanted(name), now, subscribers)]
+    return [noted for name in names for noted in _ripe(driver, driver.wanted(name), now, subscribers, ours)]
 
 
-def _ripe(driver: Driver, asked: Wanted, now: float, subscribers: Collection[str] | None) -> Iterator[Noted]:
+def _ripe(
+    driver: Driver, asked: Wanted, now: float, subscribers: Collection[str] | None, ours: Ours
+) -> Iterator[Noted]:
     if not asked.mobility:
         return
     if subscribers is None:
@@ -178,11 +188,16 @@ def _ripe(driver: Driver, asked: Wanted, now: float, subscribers: Collection[str
         records = [_subscriber(driver, asked.application, name) for name in subscribers]
         home_of = partial(_home, driver)
     for record in records:
-        yield from _look_again(driver, asked, record, now, home_of)
+        yield from _look_again(driver, asked, record, now, home_of, ours)
 
 
 def _look_again(
-    driver: Driver, asked: Wanted, record: SubscriberRecord, now: float, home_of: Callable[[str], str | None]
+    driver: Driver,
+    asked: Wanted,
+    record: SubscriberRecord,
+    now: float,
+    home_of: Callable[[str], str | None],
+    ours: Ours,
 ) -> list[Noted]:
     """One subscriber, or with CROWD all of them together; what has changed is remembered."""
     tracks, found, changed = load(record.state), [], False
@@ -194,6 +209,8 @@ def _look_again(
         if record.name == CROWD and noted.home is None:
             continue  # whoever brings the application up builds it
         before = tracks.setdefault(cloudlet, Track())
+        if not ours(instance, ripe_at(before, asked.mobility[cloudlet])):
+            continue
         found.append(_due(driver, asked, noted, tracks, now))
         changed |= tracks[cloudlet] != replace(before, seen_at=tracks[cloudlet].seen_at)
     if not changed:

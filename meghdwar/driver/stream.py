@@ -171,6 +171,11 @@ class Clock:
         if at > self.now() or self._newest is None:
             self._newest = (at, self._alive())
 
+    @property
+    def known(self) -> bool:
+        """Whether there was a sighting that says it."""
+        return self._newest is not None
+
     def now(self) -> float:
         if self._newest is None:
             return self._now()

@@ -18,7 +18,7 @@ from threading import Thread
 from typing import Protocol, TypeVar
 
 from meghdwar.driver.control import Event
-from meghdwar.driver.follow import Followed, Noted
+from meghdwar.driver.follow import Followed, Noted, Ours
 from meghdwar.driver.hypervisor import HypervisorError, Stale
 from meghdwar.driver.inventory import Unknown
 from meghdwar.driver.lanes import Lanes
@@ -36,6 +36,7 @@ TICK_S = 0.2  # the shortest time between two looks at what is ripe
 CROWD_EVERY_S = 1.0  # how often we look at all who share an instance, however many sightings there are of them
 LEFT_EVERY_S = 2.0  # how often we look for what other drivers left
 SWEEP_EVERY_S = 30.0  # how often every subscriber is looked at again, wherever she was seen
+START_S = 30.0  # a stream without a sighting for so long says nothing: then our own clock has to do
 TAKEOVER_S = 30.0  # what its own driver has not taken up for so long is anybody's
 BACK_OFF_S = (1.0, 60.0)  # between two tries at the same operation: the first, and the longest
 PATIENCE_S = 60.0  # for a database that is away, before a wish is given up; it comes back by itself
@@ -57,7 +58,12 @@ class Works(Protocol):
     def act(self, noted: Noted) -> Followed: ...
 
     def ripe(
-        self, now: float, *, application: str | None = None, subscribers: Collection[str] | None = None
+        self,
+        now: float,
+        *,
+        application: str | None = None,
+        subscribers: Collection[str] | None = None,
+        ours: Ours = ...,
     ) -> list[Noted]: ...
 
     def abandoned(self) -> Sequence[Operation]: ...
@@ -138,6 +144,7 @@ class Watch:
         self.tally = Tally()
         self.stopping = Flag()  # soon after `stop`; for whoever waits
         self._told = 0
+        self._unknown_until = 0.0
         self._hand_over = Flag()
         self._end_of_stream = Flag()
         self._lanes = Lanes(self.settings.workers)
@@ -168,6 +175,7 @@ class Watch:
             # a daemon: one that waits for a line that never comes must not keep us
             reader = Thread(target=self._read, args=(stream,), name="sightings", daemon=True)
             reader.start()
+        self._unknown_until = time.monotonic() + (0.0 if stream is None else START_S)
         next_left = next_sweep = 0.0
         while not self._ending():
             now = time.monotonic()
@@ -287,7 +295,7 @@ class Watch:
 
     def _look_again(self, application: str, subscribers: Collection[str]) -> None:
         now = self.clock.now()
-        for noted in self._ripe(now, application, subscribers) or ():
+        for noted in self._ripe(now, application, subscribers):
             self._wish(noted)
             # one that holds, but not now, because the gateway is full, say, is not asked for all the time
             not_before = now + LEFT_EVERY_S
@@ -296,19 +304,30 @@ class Watch:
     def _sweep(self) -> None:
         """Looks again at everybody: those that another driver saw, whose part is ours, or anybody's after a while."""
         now = self.clock.now()
-        if math.isinf(now):
-            return  # a replay that has not begun
-        for noted in self._ripe(now - self.settings.takeover_s, self.settings.application, None) or ():
+        if math.isinf(now) or (not self.clock.known and time.monotonic() < self._unknown_until):
+            return  # what time it is for those who see subscribers is not known yet, and may not be ours
+
+        def ours(instance: str, ripe_at: float | None) -> bool:
+            late = ripe_at is not None and now >= ripe_at + self.settings.takeover_s
+            return late or self.members.mine(instance)
+
+        for noted in self._ripe(now, self.settings.application, None, ours):
             self._wish(noted)
-            if noted.ripe_at is not None and self.members.mine(noted.instance):
+            if noted.ripe_at is not None:
                 self._later(noted)
 
-    def _ripe(self, now: float, application: str | None, subscribers: Collection[str] | None) -> Sequence[Noted] | None:
+    def _ripe(
+        self,
+        now: float,
+        application: str | None,
+        subscribers: Collection[str] | None,
+        ours: Ours = lambda instance, ripe_at: True,
+    ) -> Sequence[Noted]:
         try:
-            return self.works.ripe(now, application=application, subscribers=subscribers)
+            return self.works.ripe(now, application=application, subscribers=subscribers, ours=ours)
         except Exception as error:  # the next sweep finds them
             self._failed("look who has stayed", error)
-            return None
+            return ()
 
     # what was left
     def _finish_left(self, now: float) -> None:

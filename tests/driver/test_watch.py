@@ -21,7 +21,7 @@ from meghdwar.driver.members import Members
 from meghdwar.driver.mobility import Wish
 from meghdwar.driver.operation import COMPLETED, DOING, WAITING, Busy, Entry, JournalError, Operation
 from meghdwar.driver.stream import Bad, Clock
-from meghdwar.driver.track import Sighting
+from meghdwar.driver.track import Sighting, load
 from meghdwar.driver.watch import HandedOver, Observer, Settings, Tally, Watch
 from tests.site import Site
 
@@ -77,12 +77,17 @@ class Paper:
         return Followed(noted, Operation("m-1", "move", "arena", noted.instance, status=COMPLETED))
 
     def ripe(
-        self, now: float, *, application: str | None = None, subscribers: Collection[str] | None = None
+        self,
+        now: float,
+        *,
+        application: str | None = None,
+        subscribers: Collection[str] | None = None,
+        ours: Callable[[str, float | None], bool] = lambda instance, ripe_at: True,
     ) -> list[Noted]:
         self.asked_ripe.append((now, subscribers))
         found = []
         for subscriber, at in list(self.pending.items()):
-            if subscribers is None or subscriber in subscribers:
+            if (subscribers is None or subscriber in subscribers) and ours(f"arena-{subscriber}", at):
                 if at <= now:
                     del self.pending[subscriber]
                     found.append(self.noted(subscriber, "edge_b", now))
@@ -423,11 +428,11 @@ def test_several_subscribers_of_their_own_on_two_drivers_with_the_same_sightings
 
     def stream() -> Iterator[Sighting | Bad]:
         yield from seen
-        until(there, 30)
+        until(there, 60)
 
     threads = [running(watch, stream()) for watch in watches]
     for thread in threads:
-        thread.join(60)
+        thread.join(90)
     assert there()
     operations = drivers[0].journal.operations()
     assert {operation.status for operation in operations} == {COMPLETED}
@@ -458,7 +463,7 @@ import sys, threading, time
 from meghdwar.driver import database
 from meghdwar.driver.control import Driver
 from meghdwar.driver.members import Members
-from meghdwar.driver.track import Sighting
+from meghdwar.driver.track import Sighting, load
 from meghdwar.driver.watch import Settings, Watch
 
 url, members, at, *names = sys.argv[1:]
@@ -502,3 +507,19 @@ def test_what_a_driver_was_at_when_it_was_killed_is_finished_by_another(site: Si
         watch.stop()
         thread.join(10)
         other.close()
+
+
+def test_a_sweep_makes_nothing_ripe_before_its_time(site: Site) -> None:
+    """Somebody moved the cloudlet away by hand: it goes back after the whole hysteresis, and not before."""
+    driver = site.up(hysteresis="30 s", instances="per_subscriber")
+    t = time.time()
+    driver.sight(Sighting("anna", t - 1000, "cell-1"))
+    [record] = driver.inventory.instances()
+    driver.move(record.name, "edge_b")
+    watch = watching(driver, replace(QUICK, takeover_s=30))
+    thread = running(watch, None)
+    until(lambda: load(driver.inventory.subscriber("arena", "anna").state)["arena"].since)
+    watch.stop()
+    thread.join(10)
+    assert load(driver.inventory.subscriber("arena", "anna").state)["arena"].since["edge_a"] >= t
+    assert driver.inventory.instance(record.name).gateway == "edge_b"

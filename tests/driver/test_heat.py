@@ -210,3 +210,36 @@ def test_quota() -> None:
     assert problem == "cannot make 2 instances: the quota leaves 1 of 10; have it raised, or free some"
     assert not list(preflight._quota("instances", 1, limits, "maxTotalInstances", "totalInstancesUsed"))
     assert not list(preflight._quota("instances", 99, {"maxTotalInstances": -1}, "maxTotalInstances", "used"))
+
+
+class Volumes:
+    """A volume whose states come one after the other, and what was asked to be detached."""
+
+    def __init__(self, *states: tuple[str, list[str]]) -> None:
+        self.states, self.detached = list(states), []  # type: tuple[list[tuple[str, list[str]]], list[str]]
+
+    def ask(self, service: str, method: str, path: str, body: Any = None, **more: Any) -> dict[str, Any]:
+        if method == "DELETE":
+            self.detached.append(path)
+            return {}
+        status, servers = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        return {"volume": {"status": status, "attachments": [{"server_id": server} for server in servers]}}
+
+
+def test_a_volume_that_an_update_left_behind_is_detached_from_where_it_was() -> None:
+    cloud = Volumes(("in-use", ["source"]), ("detaching", ["source"]), ("available", []))
+    heat._detach_elsewhere(cast(Cloud, cloud), "v", "target", 60)
+    assert cloud.detached == ["/servers/source/os-volume_attachments/v"]
+
+
+def test_a_volume_that_is_where_it_shall_be_stays() -> None:
+    cloud = Volumes(("attaching", []), ("in-use", ["target"]))
+    heat._detach_elsewhere(cast(Cloud, cloud), "v", "target", 60)
+    assert cloud.detached == []
+
+
+def test_a_volume_that_stays_between_two_states_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter(range(1000))
+    monkeypatch.setattr(cloud_api.time, "monotonic", lambda: float(next(times)))
+    with pytest.raises(CloudError, match="cannot free volume v, which something still attaches or detaches"):
+        heat._detach_elsewhere(cast(Cloud, Volumes(("detaching", ["source"]))), "v", "target", 60)

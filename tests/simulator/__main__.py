@@ -92,6 +92,7 @@ def report(whole: Sum, wall_s: float, processes: int) -> str:
     rows = [
         ["histories", f"{whole.histories:,}"],
         [f"histories an hour, {processes} processes, this time", f"{hour:,.0f}"],
+        ["cores that they were given", f"{whole.cpu_s / wall_s:.2f}"],
         ["histories an hour of CPU, of one core", f"{whole.histories / whole.cpu_s * 3600:,.0f}"],
         ["moves that ended", f"{whole.moves:,}"],
         ["calls of drivers", f"{whole.calls:,}"],

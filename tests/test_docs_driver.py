@@ -35,6 +35,9 @@ def test_the_tutorial_of_the_first_move_works(tmp_path: Path) -> None:
     done = subprocess.run(
         ["bash", "-e", "-c", script], cwd=ROOT, capture_output=True, text=True, env=os.environ | {"HOME": str(tmp_path)}
     )
+    database = tmp_path / "first-move/meghdwar.db"
+    if database.exists():  # it stopped half way: nothing of it goes on running
+        subprocess.run([programs / "mdw", "down", "arena-local", "--database", database], check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("arena-local-arena is at edge_b, gap ") == 1
     assert done.stdout.count("arena-local-arena is at edge_a, gap ") == 1

@@ -25,7 +25,7 @@ from meghdwar.driver.lxd_record import KEY
 
 TRUSTED = ("btrfs", "zfs")  # pools whose refresh is a stream of what has changed, with checksums
 SNAPSHOT = re.compile(r"mdw-\d{10}-\d{6}")
-WHOLE = f"{KEY}whole"  # a volume without it was being made or copied when somebody died
+WHOLE = f"{KEY}whole"  # "true", or somebody died while it was made or copied
 SLOW_BYTES_PER_S = 1_000_000  # slower than that a copy counts as stalled
 
 
@@ -70,19 +70,19 @@ class Volumes:
     def has(self, instance: Instance, disk: Disk, asked: str) -> bool:
         """Whether the instance's disk is there as a whole, or was kept when a copy was cut off."""
         return any(
-            config is not None and config.get(f"{KEY}instance") == instance.name and WHOLE in config
+            config is not None and config.get(f"{KEY}instance") == instance.name and _is_whole(config)
             for config in (self._config(disk, asked), self._config(_kept(disk), asked))
         )
 
     def whole(self, disk: Disk, asked: str) -> bool:
         """Whether nobody died over making or copying the volume itself."""
-        return WHOLE in (self._config(disk, asked) or {})
+        return _is_whole(self._config(disk, asked) or {})
 
     def every(self, asked: str) -> dict[str, set[str]]:
         """Instance -> names of its disks that are there."""
         owned: dict[str, set[str]] = {}
         for volume in self._owned(asked):
-            if WHOLE in volume["config"]:
+            if _is_whole(volume["config"]):
                 name = volume["config"].get(f"{KEY}keeps", volume["name"])
                 owned.setdefault(volume["config"][f"{KEY}instance"], set()).add(name)
         return owned
@@ -101,12 +101,12 @@ class Volumes:
         self.trust(asked)
         config = self._config(disk, asked)
         if self._is_ours(instance, disk, config, asked):
-            if WHOLE in (config or {}):
+            if _is_whole(config or {}):
                 return
             self._drop(disk, asked)
         body = {"name": disk.name, "content_type": "filesystem", "config": _config(instance, disk)}
         self.api.change("post", self.base, body, asked)
-        self._finish(disk, asked)
+        self._mark(disk, asked, whole=True)
 
     def remove(self, instance: Instance, asked: str) -> None:
         """All of an instance, whole or not, with their snapshots."""
@@ -122,8 +122,8 @@ class Volumes:
             raise Refused(self.api.access.gateway, asked, why)
         return config is not None
 
-    def _finish(self, disk: Disk, asked: str) -> None:
-        self.api.change("patch", self.path(disk), {"config": {WHOLE: "true"}}, asked)
+    def _mark(self, disk: Disk, asked: str, *, whole: bool) -> None:
+        self.api.change("patch", self.path(disk), {"config": {WHOLE: str(whole).lower()}}, asked)
 
     def _drop(self, disk: Disk, asked: str) -> None:
         self.api.change("delete", self.path(disk), None, asked)
@@ -141,10 +141,10 @@ class Volumes:
             lambda: source._fresh_bytes(disk, asked),
         )
         there = self._is_ours(instance, disk, config, asked)
-        if settings is None or theirs is None or WHOLE not in settings:
+        if settings is None or theirs is None or not _is_whole(settings):
             why = f"there is no volume {disk.name} at {source.api.access.gateway} to copy"
             raise HypervisorError(self.api.access.gateway, asked, why)
-        shared = bool(there and WHOLE in config and ours and ours[-1] in theirs)
+        shared = bool(there and ours and ours[-1] in theirs)
         # of moves that are over, or of copies that were cut off: they would be sent, too
         stray = [name for name in theirs if not shared or name > ours[-1]]
         for name in stray:
@@ -152,7 +152,12 @@ class Volumes:
         if stray:  # what they had is counted as the volume's again only some time after they are gone
             fresh = source._content_bytes(instance, disk, asked)
         snapshot = f"mdw-{claim.epoch:010}-{_number(theirs) + 1:06}"
-        source.api.change("post", f"{source.path(disk)}/snapshots", {"name": snapshot}, asked)
+        claim.check()
+        self.api.together(
+            lambda: source.api.change("post", f"{source.path(disk)}/snapshots", {"name": snapshot}, asked),
+            # LXD deletes the old volume before it gives the new one its name, and would attach what is not there
+            lambda: self._mark(disk, asked, whole=False) if shared else None,
+        )
         claim.check()
         if there and not shared:
             self._drop(disk, asked)
@@ -166,12 +171,10 @@ class Volumes:
             claim.check()  # what there was could not be gone on from
             self._drop(disk, asked)
             sending.send(refresh=False)
-            shared = False
-        if snapshot not in (self._snapshots(disk, asked) or ()):
+        names, _ = self.api.together(lambda: self._snapshots(disk, asked), lambda: self._mark(disk, asked, whole=True))
+        if snapshot not in (names or ()):
             why = f"it says that the copy is done, and lacks its snapshot {snapshot}"
             raise Unverified(self.api.access.gateway, asked, why)
-        if not shared:
-            self._finish(disk, asked)
         if not final:
             self._prune(disk, snapshot, asked)
             source._prune(disk, snapshot, asked)
@@ -185,7 +188,7 @@ class Volumes:
         config = _config(instance, disk) | _shift(settings) | {f"{KEY}keeps": disk.name}
         origin = {"type": "copy", "pool": self.pool, "name": disk.name, "volume_only": True}
         self.api.change("post", self.base, {"name": kept.name, "config": config, "source": origin}, asked)
-        self._finish(kept, asked)
+        self._mark(kept, asked, whole=True)
 
     def discard_kept(self, instance: Instance, disk: Disk, asked: str) -> None:
         config = self._config(_kept(disk), asked)
@@ -195,7 +198,7 @@ class Volumes:
     def restore(self, instance: Instance, disk: Disk, asked: str) -> None:
         """What is no whole volume becomes what was kept of it. Raises Refused when nothing was."""
         kept = self._config(_kept(disk), asked)
-        if kept is None or WHOLE not in kept or not self._is_ours(instance, _kept(disk), kept, asked):
+        if kept is None or not _is_whole(kept) or not self._is_ours(instance, _kept(disk), kept, asked):
             why = f"there is no whole copy of {disk.name} there"
             raise Refused(self.api.access.gateway, asked, why)
         if self._is_ours(instance, disk, self._config(disk, asked), asked):
@@ -297,6 +300,10 @@ def _config(instance: Instance, disk: Disk) -> dict[str, str]:
 
 def _number(snapshots: list[str]) -> int:
     return max((int(name.rpartition("-")[2]) for name in snapshots), default=0)
+
+
+def _is_whole(config: Mapping[str, str]) -> bool:
+    return config.get(WHOLE) == "true"
 
 
 def _kept(disk: Disk) -> Disk:

@@ -226,6 +226,7 @@ def copying(fake: FakeLxd) -> None:
         f"GET {VOLUME}/state": sync({"usage": {"used": 4096}}),
         f"GET {VOLUME}/snapshots": sync([f"/1.0/{VOLUME}/snapshots/mdw-0000000001-000009"]),
         f"POST {VOLUME}/snapshots": operation(),
+        f"PATCH {VOLUME}": sync({}),
         f"POST {VOLUME}": (202, {"type": "async", "metadata": {"id": "2", "metadata": {"fs": "secret"}}}),
         "POST storage-pools/default/volumes/custom": operation("3"),
         "GET operations/1/wait": done(),

@@ -284,6 +284,25 @@ def test_somebody_dies_in_the_middle_of_a_refresh(pair: LxdPair, name: str, who:
         counted(pair, pair.target, instance, 6)
 
 
+def test_the_target_dies_at_the_end_of_a_refresh(pair: LxdPair, name: str) -> None:
+    """LXD deletes the old volume before it gives the new one its name; between the two there is none on storage."""
+    instance, disk = pair.instance(name), pair.instance(name).disks[0]
+    running(pair, pair.source, instance, FIRST, counted=4)
+    made(pair.target, instance, SECOND, writer=False)
+    pair.target.start(instance, SECOND)
+    pair.target.copy_disk(instance, disk, pair.source, SECOND)
+    volume = f"/var/lib/lxd/storage-pools/default/custom/default_{disk.name}"
+    processes.run([*lxd.inside(pair.state, "edge-2"), "btrfs", "subvolume", "delete", volume])
+    path = f"/1.0/storage-pools/default/volumes/custom/{disk.name}"  # as it stands while a refresh goes on
+    begun = '{"config": {"user.meghdwar.whole": "false"}}'
+    lxd.lxc(pair.state, "edge-2", "query", "-X", "PATCH", "-d", begun, path)
+    assert pair.target.look(instance).disks == (disk.name,)
+    pair.target.hold(instance, SECOND, writer=True)
+    pair.target.attach(instance, disk, SECOND)
+    eventually(lambda: pair.target.probe(instance), pair.patience_s)
+    count(pair, pair.target, instance, 5, 5)
+
+
 def test_a_pool_of_folders(pair: LxdPair, name: str) -> None:
     instance, disk = pair.instance(name), pair.instance(name).disks[0]
     plain = Lxd(lxd.access(pair.state, "edge-2", pool="plain"))

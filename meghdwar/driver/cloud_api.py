@@ -24,6 +24,13 @@ class CloudError(Exception):
         self.status, self.retry = status, retry
 
 
+class Silent(CloudError):
+    """There was no answer, or none that says whether it was done: look again."""
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        super().__init__(message, status=status, retry=True)
+
+
 SERVICES: Mapping[str, str] = {  # the SDK's name -> the type in the catalogue
     "orchestration": "orchestration",
     "clustering": "clustering",
@@ -103,7 +110,7 @@ class Cloud:
             raise CloudError(f"cannot {asked}: {self.name} has no service {SERVICES[service]}") from None
         except (refused.ClientException, exceptions.SDKException) as error:
             why = f"no answer from {SERVICES[service]} of {self.name}: {_first_line(error)}"
-            raise CloudError(f"cannot {asked}: {why}", retry=True) from None
+            raise Silent(f"cannot {asked}: {why}") from None
         if answer.status_code == 404 and missing:
             return {}
         if answer.status_code >= 400:
@@ -129,8 +136,9 @@ def _refusal(answer: Any, asked: str) -> CloudError:
     inner = content.get("error") or next((value for value in content.values() if isinstance(value, dict)), content)
     why = inner.get("message") if isinstance(inner, Mapping) else None
     why = str(why or answer.reason or answer.status_code).strip().rstrip(".")
-    retry = answer.status_code in (409, 429, 500, 502, 503, 504)
-    return CloudError(f"cannot {asked}: {why}", status=answer.status_code, retry=retry)
+    if answer.status_code >= 500:
+        return Silent(f"cannot {asked}: {why}", status=answer.status_code)
+    return CloudError(f"cannot {asked}: {why}", status=answer.status_code, retry=answer.status_code in (409, 429))
 
 
 def _first_line(error: Exception) -> str:
@@ -138,10 +146,16 @@ def _first_line(error: Exception) -> str:
 
 
 def wait(there: Callable[[], bool], what: str, timeout_s: float, pause_s: float = 0.5, longest_s: float = 3.0) -> None:
-    """Asks until it is so, ever less often. Raises CloudError after `timeout_s`."""
+    """Asks until it is so, ever less often; a service may be silent meanwhile. Raises CloudError after `timeout_s`."""
     end = time.monotonic() + timeout_s
-    while not there():
+    while True:
+        try:
+            if there():
+                return
+            why = f"it was not done within {timeout_s:g} s"
+        except Silent as error:
+            why = str(error)
         if time.monotonic() > end:
-            raise CloudError(f"cannot {what}: it was not done within {timeout_s:g} s", retry=True)
+            raise CloudError(f"cannot {what}: {why}", retry=True)
         time.sleep(pause_s)
         pause_s = min(pause_s * 1.3, longest_s)

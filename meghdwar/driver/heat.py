@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from meghdwar.bundle import Bundle, Step, identity
-from meghdwar.driver.cloud_api import Cloud, CloudError, wait
+from meghdwar.driver.cloud_api import Cloud, CloudError, Silent, wait
 from meghdwar.driver.hypervisor import HypervisorError
 from meghdwar.driver.instance import Instance
 from meghdwar.model import Cloudlet, Gateway
@@ -20,6 +20,7 @@ GATEWAY = "meghdwar_gateway"  # in the metadata of a node that we made: which ga
 TIMEOUT_S = 1800.0
 UPDATE_S = 600.0
 NODES_AT_ONCE = 4
+TRIES = 4
 Tell = Callable[[str], None]
 
 
@@ -202,20 +203,36 @@ def complete(cloud: Cloud, bundle: Bundle, stack: str, tell: Tell = _quiet) -> N
 
 
 def _bind_policies(senlin: Senlin, steps: Sequence[Step], made: Mapping[str, str], tell: Tell) -> None:
-    for step in steps:
+    def bind(step: Step) -> None:
         cluster, policy = _id(made, str(step.arguments["cluster"])), _id(made, step.resource)
         tell(f"{step.resource}: {step.act}")
-        senlin.bind(cluster, policy, bool(step.arguments.get("enabled", True)))
+        _patiently(lambda: senlin.bind(cluster, policy, bool(step.arguments.get("enabled", True))))
+
+    for step in steps:  # a cluster does one thing at a time
+        bind(step)
 
 
 def _make_nodes(senlin: Senlin, steps: Sequence[Step], made: Mapping[str, str], tell: Tell) -> None:
     def make(step: Step) -> None:
         gateway, cluster = str(step.arguments["gateway"]), _id(made, str(step.arguments["cluster"]))
         tell(f"{gateway}: {step.act}")
-        senlin.make_node(gateway, str(step.arguments["name"]), _id(made, step.resource), cluster)
+        name, profile = str(step.arguments["name"]), _id(made, step.resource)
+        _patiently(lambda: senlin.make_node(gateway, name, profile, cluster))
 
     with ThreadPoolExecutor(NODES_AT_ONCE) as pool:
         list(pool.map(make, steps))
+
+
+def _patiently(work: Callable[[], None]) -> None:
+    """Does what looks before it acts once more, when nobody said whether it was done."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            return work()
+        except Silent:
+            if attempt == TRIES:
+                raise
+            time.sleep(attempt)
+    return None
 
 
 def _id(made: Mapping[str, str], resource: str) -> str:

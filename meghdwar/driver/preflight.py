@@ -184,7 +184,7 @@ def _type(cloud: Cloud, kind: str) -> Iterator[str]:
         asked = f"look at resource type {kind}"
         found = cloud.ask("orchestration", "GET", f"/resource_types/{kind}", asked=asked, missing=True)
     except CloudError as error:
-        if error.status == 0:
+        if error.status != 400:  # "is not supported"
             raise
         found = {"support_status": {"status": "HIDDEN"}}
     if not found:

@@ -12,6 +12,7 @@ from keystoneauth1 import exceptions
 from .senlin_rest import Failed
 
 BUSY = (exceptions.Conflict, Failed)  # what passes when others have ended what they do
+SILENT = (exceptions.HttpServerError, exceptions.ConnectionError)  # nobody knows whether it was done: look again
 PATIENCE_S = 300
 
 
@@ -19,7 +20,8 @@ class Work:
     """Calls that each give an action, or None when they are done at once.
 
     A call that is refused, or whose action fails, because the cluster is busy with something else is made again for
-    `patience_s`; after that its error stands.
+    `patience_s`; after that its error stands. While an action is waited for, Senlin may be silent for as long as Heat
+    has patience with the stack.
     """
 
     def __init__(self, senlin, calls, patience_s=0, clock=time.monotonic):
@@ -40,7 +42,10 @@ class Work:
         try:
             if not self._began:
                 self._action, self._began = self._calls[0](), True
-            return self._senlin.is_done(self._action)
+            try:
+                return self._senlin.is_done(self._action)
+            except SILENT:
+                return False
         except BUSY:
             self._began = False
             if self._since is None:
@@ -80,7 +85,7 @@ class Removal:
                 return True
             self._asked = self._action is None  # it said that it was done, and is still there
             return False
-        except BUSY:
+        except (*BUSY, *SILENT):
             self._asked = False
             if self._since is None:
                 self._since = self._clock()

@@ -243,3 +243,40 @@ def test_a_volume_that_stays_between_two_states_is_named(monkeypatch: pytest.Mon
     monkeypatch.setattr(cloud_api.time, "monotonic", lambda: float(next(times)))
     with pytest.raises(CloudError, match="cannot free volume v, which something still attaches or detaches"):
         heat._detach_elsewhere(cast(Cloud, Volumes(("detaching", ["source"]))), "v", "target", 60)
+
+
+def test_a_service_may_be_silent_for_a_while() -> None:
+    answers = iter([cloud_api.Silent("cannot look: no reply"), False, cloud_api.Silent("cannot look: no reply"), True])
+
+    def there() -> bool:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return bool(answer)
+
+    cloud_api.wait(there, "wait", 60)
+    assert next(answers, None) is None
+
+
+def test_a_service_may_not_be_silent_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter(range(1000))
+    monkeypatch.setattr(cloud_api.time, "monotonic", lambda: float(next(times)))
+
+    def there() -> bool:
+        raise cloud_api.Silent("cannot look: no reply")
+
+    with pytest.raises(CloudError, match="cannot wait: cannot look: no reply") as caught:
+        cloud_api.wait(there, "wait", 60)
+    assert caught.value.retry
+
+
+def test_what_nobody_answered_is_looked_at_again() -> None:
+    tries = []
+
+    def work() -> None:
+        tries.append(1)
+        if len(tries) < 3:
+            raise cloud_api.Silent("cannot make it: no reply")
+
+    heat._patiently(work)
+    assert len(tries) == 3

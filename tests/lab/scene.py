@@ -15,6 +15,7 @@ from meghdwar.bundle import Bundle
 from meghdwar.cli.compile import main as compile_main
 from meghdwar.driver import heat
 from meghdwar.driver.cloud_api import Cloud
+from meghdwar.driver.hypervisor import HypervisorError
 from meghdwar.driver.instance import Instance
 from meghdwar.driver.plan import instance_name
 
@@ -80,6 +81,18 @@ class Scene:
 
     def servers(self) -> set[str]:
         return {server["id"] for server in self.cloud.ask("compute", "GET", "/servers")["servers"]}
+
+    def move(self, picture: heat.Picture, gateway: str, within_s: float = 600) -> None:
+        """A move as the driver does it: what may go well another time is tried again."""
+        end = time.monotonic() + within_s
+        while True:
+            try:
+                return picture.place(self.instance(), gateway)
+            except HypervisorError as error:
+                print(error, flush=True)
+                if not error.retry or time.monotonic() > end:
+                    raise
+                time.sleep(2)
 
     def lose(self, server: str) -> None:
         """The machine is gone, without a word to anybody."""

@@ -37,7 +37,7 @@ class Remembers:
     """A keystone session behind which there is a Senlin: things, bindings, and actions that take two looks."""
 
     def __init__(self):
-        self.asked, self.things, self.actions, self.number, self.busy = [], {}, {}, 0, 1
+        self.asked, self.things, self.actions, self.number, self.busy, self.silent = [], {}, {}, 0, 1, 7
 
     def request(self, path, method, endpoint_filter, headers, json=None, params=None):
         assert endpoint_filter["service_type"] == "clustering"
@@ -89,6 +89,9 @@ class Remembers:
         return f"action-{self.number}"
 
     def action(self, name):
+        self.silent -= 1
+        if self.silent in (0, 3, 6):
+            raise exceptions.GatewayTimeout("no reply to a message")
         self.actions[name] -= 1
         status = "SUCCEEDED" if self.actions[name] <= 0 else "RUNNING"
         return Answer({"action": {"status": status, "action": "A", "target": "T", "status_reason": ""}})

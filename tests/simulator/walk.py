@@ -74,7 +74,7 @@ class Walk:
         track, wish = take(sighting, before, home, self._gateways, self._rule, present)
         if sighting.at <= known:
             self._fired("duplicate sighting" if sighting.at == known else "late sighting")
-            self._promise(track == before and wish is None, f"a sighting of {sighting.at} was taken after {known}")
+            self._promise(track is before and wish is None, f"a sighting of {sighting.at} was taken after {known}")
             return None
         self._taken.append((sighting.at, self._cells[sighting.cell or ""]))
         self._track = load(dump({"arena": track}))["arena"]  # as it is kept

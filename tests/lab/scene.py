@@ -30,6 +30,7 @@ class Scene:
     bundle: Bundle
     name: str
     times: dict[str, float] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)  # the servers that were its own at some time
     _floating: list[str] = field(default_factory=list)
 
     @classmethod
@@ -68,7 +69,9 @@ class Scene:
         return heat.resources(self.cloud, self.name)["edges"]
 
     def nodes(self) -> list[dict[str, Any]]:
-        return heat.Senlin(self.cloud).nodes(self.cluster())
+        found = heat.Senlin(self.cloud).nodes(self.cluster())
+        self.seen |= {node["physical_id"] for node in found if node["physical_id"]}
+        return found
 
     def server(self, gateway: str) -> str:
         return heat.server_of(self.cloud, self.bundle, self.name, gateway)

@@ -356,10 +356,19 @@ class Connection:
             flags |= libvirt.VIR_MIGRATE_TLS
 
         def work(c: Any) -> None:
-            domain.migrateSetMaxDowntime(downtime_ms)
+            domain.migrateSetMaxDowntime(downtime_ms)  # before it begins: what an earlier move had set still stands
             domain.migrateToURI3(to, dict(parameters), flags)
 
         self.call(asked, work, progress=progress, tick=tick)
+
+    def let_stand(self, domain: Domain, downtime_ms: int) -> None:
+        """A move that is under way may let it stand still so long at the end; one that has ended does not mind."""
+
+        def work(c: Any) -> None:
+            with suppress(libvirt.libvirtError):
+                domain.migrateSetMaxDowntime(downtime_ms)
+
+        self.call(f"hurry the move of {domain.name()}", work)
 
     def save(self, domain: Domain, path: str, *, tick: Callable[[], None], progress: Callable[[], object]) -> None:
         """Writes its memory to a file at the gateway; then it does not run any more."""

@@ -19,7 +19,11 @@ from meghdwar.driver.kvm.connection import Domain, ImpossibleError, State
 if TYPE_CHECKING:
     from meghdwar.driver.kvm import Kvm
 
-DOWNTIME_MS = 300  # how long it may stand still at the end, as far as libvirt can tell
+# How long it may stand still at the end, as far as QEMU can tell: at first little, and more where that does not end
+# because the guest writes faster than its memory goes over. QEMU takes what it is given, so little is what keeps the
+# gap short.
+DOWNTIME_MS, DOWNTIME_MAX_MS = 30, 300
+ITERATIONS = 4  # all of the memory, what was written meanwhile, and so on
 LIVELY = frozenset({State.RUNNING, State.PAUSED, State.LEFT, State.ARRIVING})
 
 
@@ -144,14 +148,7 @@ def _live(source: Kvm, target: Kvm, instance: Instance, claim: Claim, asked: str
             source.connection.abort(one)
             raise
 
-    seen = [time.monotonic(), object()]
-
-    def progress() -> object:
-        if time.monotonic() - float(str(seen[0])) > 1:
-            job = source.connection.job(one)
-            seen[:] = [time.monotonic(), tuple(job.get(key) for key in ("data_processed", "disk_processed"))]
-        return seen[1]
-
+    watched = _Watched(source, one, int(options.get("downtime_ms", DOWNTIME_MAX_MS)))
     try:
         source.connection.migrate(
             one,
@@ -159,13 +156,33 @@ def _live(source: Kvm, target: Kvm, instance: Instance, claim: Claim, asked: str
             parameters,
             disks=bool(disks),
             tls=options.get("migrate_tls") == "yes",
-            downtime_ms=int(options.get("downtime_ms", DOWNTIME_MS)),
+            downtime_ms=watched.downtime_ms,
             asked=asked,
             tick=tick,
-            progress=progress,
+            progress=watched.progress,
         )
     except HypervisorError as error:
         _after_failure(source, target, instance, claim, before, asked, error)
+
+
+class _Watched:
+    """How a live move gets on, asked once a second; it is let stand still for longer when it does not end."""
+
+    def __init__(self, source: Kvm, one: Domain, downtime_max_ms: int) -> None:
+        self.downtime_ms = min(DOWNTIME_MS, downtime_max_ms)
+        self._source, self._one, self._max_ms = source, one, downtime_max_ms
+        self._asked_at = time.monotonic()
+        self._seen: tuple[object, ...] = ()
+
+    def progress(self) -> object:
+        if time.monotonic() - self._asked_at > 1:
+            job = self._source.connection.job(self._one)
+            self._asked_at = time.monotonic()
+            self._seen = tuple(job.get(key) for key in ("data_processed", "disk_processed", "memory_processed"))
+            if job.get("memory_iteration", 0) > ITERATIONS and self.downtime_ms < self._max_ms:
+                self.downtime_ms = min(2 * self.downtime_ms, self._max_ms)
+                self._source.connection.let_stand(self._one, self.downtime_ms)
+        return self._seen
 
 
 def _after_failure(

@@ -23,7 +23,7 @@ from meghdwar.driver.hypervisor import HypervisorError
 from meghdwar.driver.instance import Disk
 from meghdwar.driver.inventory import InstanceRecord
 from meghdwar.driver.kvm import Kvm
-from meghdwar.driver.operation import COMPLETED, Operation
+from meghdwar.driver.operation import COMPLETED, FAILED, Operation
 from meghdwar.driver.saga import Act
 from meghdwar.driver.saga import run as run_steps
 from tests.contract.pairs import MissingError, eventually
@@ -130,7 +130,8 @@ class Edge:
         with journal.keep(claim):
             status = run_steps(operation.id, STEPS[kind], scene, journal, claim, _again)
         if status != COMPLETED:
-            raise RuntimeError(f"cannot measure a move that ended {status}: {journal.operation(operation.id).error}")
+            why = [entry.detail for entry in journal.entries(operation.id) if entry.phase == FAILED]
+            raise RuntimeError(f"cannot measure a move that ended {status}: {why}")
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

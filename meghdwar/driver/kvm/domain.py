@@ -155,6 +155,11 @@ def _instance(xml: str) -> ElementTree.Element | None:
     return ElementTree.fromstring(xml).find(f"metadata/{{{NAMESPACE}}}instance")  # noqa: S314 - libvirt's own
 
 
+def is_emulated(xml: str) -> bool:
+    """Whether QEMU runs it without KVM."""
+    return ElementTree.fromstring(xml).get("type") == "qemu"  # noqa: S314 - libvirt's own
+
+
 def plugged(xml: str) -> list[Plugged]:
     """The disks of a definition that are files."""
     result = []

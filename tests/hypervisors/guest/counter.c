@@ -6,6 +6,7 @@
  * memory only, GET /memory answers it. Without its disk it answers 503 to the others: the disk may come at any time.
  * The kernel's command line says who it is: meghdwar.address=A and meghdwar.disk=SERIAL:LOCATION.
  */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
@@ -21,6 +22,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static char memory[256], serial[64], location[128], device[64], log_path[160];
@@ -183,24 +185,51 @@ static const char *serve(char *path, char *body, int size) {
     return good ? "200 OK" : "503 Service Unavailable";
 }
 
-static void answer(int client) {
-    char request[2048], body[1024] = "", reply[2048], *path = request + 4;
-    int got = 0, more;
-    struct timeval second = {1, 0};
-    setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second);
-    do {
-        more = (int)recv(client, request + got, sizeof request - 1 - got, 0);
-        if (more > 0) got += more;
-        request[got] = 0;
-    } while (more > 0 && !strstr(request, "\r\n\r\n") && got < (int)sizeof request - 1);
-    if (strncmp(request, "GET ", 4)) path = request + got;
+/* Callers who are in the middle of asking. One whose request never comes, because it is on another gateway's side of a
+ * move, must not keep the others waiting. */
+#define CALLERS 200
+static struct caller {
+    int socket, got;
+    time_t since;
+    char request[1024];
+} callers[CALLERS];
+static int calling;
+
+static void hang_up(int number) {
+    close(callers[number].socket);
+    callers[number] = callers[--calling];
+}
+
+static void take_callers(int server) {
+    int client;
+    while ((client = accept4(server, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
+        if (calling == CALLERS) hang_up(0);
+        callers[calling++] = (struct caller){.socket = client, .since = time(NULL)};
+    }
+}
+
+static void answer(struct caller *caller) {
+    char body[1024] = "", reply[2048], *path = caller->request + 4;
+    if (strncmp(caller->request, "GET ", 4)) path = caller->request + caller->got;
     path[strcspn(path, " \r\n")] = 0;
     const char *status = serve(path, body, sizeof body);
     if (*status != '2') *body = 0;
     int size = snprintf(reply, sizeof reply, "HTTP/1.0 %s\r\nContent-Length: %d\r\n\r\n%s", status,
                         (int)strlen(body), body);
-    if (send(client, reply, size, MSG_NOSIGNAL) < 0) perror("send");
-    close(client);
+    if (send(caller->socket, reply, size, MSG_NOSIGNAL) < 0) perror("send");
+}
+
+/* Takes what has come from a caller; whether that was all, or nothing more comes. */
+static int hear(struct caller *caller) {
+    int room = (int)sizeof caller->request - 1 - caller->got;
+    int more = (int)recv(caller->socket, caller->request + caller->got, room, 0);
+    if (more < 0 && errno == EAGAIN) return time(NULL) - caller->since > 5;
+    if (more <= 0 || more == room) return 1;
+    caller->got += more;
+    caller->request[caller->got] = 0;
+    if (!strstr(caller->request, "\r\n\r\n")) return 0;
+    answer(caller);
+    return 1;
 }
 
 /* A guest that has only just begun has to wait seconds for random numbers; ours need not be good. */
@@ -223,13 +252,14 @@ int main(void) {
     setsockopt(server, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     if (bind(server, (struct sockaddr *)&any, sizeof any) || listen(server, 64)) perror("listen");
     printf("COUNTER ready for %s at %s\n", serial, location);
+    fcntl(server, F_SETFL, O_NONBLOCK);
     for (;;) {
-        struct pollfd waiting = {server, POLLIN, 0};
-        if (poll(&waiting, 1, log_file < 0 ? 20 : 1000) > 0) {
-            int client = accept(server, NULL, NULL);
-            if (client >= 0) answer(client);
-        } else {
-            take_hold();
-        }
+        struct pollfd waiting[CALLERS + 1] = {{server, POLLIN, 0}};
+        for (int i = 0; i < calling; i++) waiting[i + 1] = (struct pollfd){callers[i].socket, POLLIN, 0};
+        int some = poll(waiting, calling + 1, log_file < 0 ? 20 : 1000);
+        for (int i = calling - 1; i >= 0; i--)
+            if (hear(&callers[i])) hang_up(i);
+        take_callers(server);
+        if (!some) take_hold();
     }
 }

@@ -10,6 +10,7 @@ begun anew with a guest that stands still from the beginning.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from meghdwar.driver.kvm import Kvm
 
 LEFT_BYTES = 24 * 2**20
+AHEAD_S = 1.0  # as long as it may take until it stands still: what is under way to its disks is waited for
 EVERY_S = 0.01
 
 
@@ -43,6 +45,7 @@ class Still:
 
     def __init__(self, source: Kvm, target: Kvm, instance: Instance, *, at_once: bool = False) -> None:
         self._source, self._target, self._instance, self._at_once = source, target, instance, at_once
+        self._seen = (0, time.monotonic())  # bytes of disks that were left, and when
         self.late = False  # some of its memory went while it ran, and the move was ended
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="still", daemon=True)
@@ -89,8 +92,12 @@ class Still:
         if little:  # as soon as there is somebody at the target to send it to
             arriving = self._target.connection.domain(self._instance.name)
             return self._target.connection.state(arriving) in (State.ARRIVING, State.LEFT)
-        left = job.get("disk_remaining")
-        return bool(job.get("disk_total", 0)) and left is not None and left <= LEFT_BYTES
+        left, now = job.get("disk_remaining", 0), time.monotonic()
+        if not job.get("disk_total", 0):
+            return False
+        (before, then), self._seen = self._seen, (left, now)
+        rate = (before - left) / (now - then) if before > left else 0
+        return bool(left <= max(LEFT_BYTES, rate * AHEAD_S))
 
     def _give_up(self) -> None:
         """Nobody knows whether it stands still: then it does not move."""

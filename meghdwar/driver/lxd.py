@@ -154,7 +154,9 @@ class Lxd:
 
     # holding
     def hold(self, instance: Instance, claim: Claim, *, writer: bool | None = None) -> None:
-        lxd_record.hold(self._api, instance, claim, writer, f"hold {instance.name}")
+        asked = f"hold {instance.name}"
+        if lxd_record.hold(self._api, instance, claim, writer, asked):
+            self._api.settle({instance.name, *(disk.name for disk in instance.disks)}, asked)
 
     # the instance
     def define(self, instance: Instance, claim: Claim) -> None:

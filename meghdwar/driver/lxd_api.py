@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -29,6 +29,9 @@ POOL_SIZE = 32  # connections that are kept: several moves run at once
 # what LXD says -> whether it is about room, or whether asking again can help
 NO_ROOM = ("no space left", "quota exceeded", "not enough space", "not enough room")
 PASSING = ("busy", "shutting down", "starting up", "already running", "try again", "timed out", "timeout")
+
+INSIDE = "Executing command"  # LXD's word for what runs inside an instance
+COPYING = "Copying storage volume"
 
 Data = Mapping[str, Any]
 
@@ -51,6 +54,14 @@ class _Pinned(HTTPAdapter):
     def init_poolmanager(self, *arguments: Any, **settings: Any) -> None:
         settings |= {"assert_fingerprint": self._fingerprint, "assert_hostname": False}
         super().init_poolmanager(*arguments, **settings)
+
+
+def _concerns(operation: Data, names: Set[str]) -> bool:
+    """Whether an operation is about one of these instances and volumes. A copy within a pool does not say."""
+    if not operation.get("resources"):
+        return bool(operation["description"] == COPYING)
+    paths = [path for each in operation["resources"].values() for path in each]
+    return any(part in names for path in paths for part in path.partition("?")[0].split("/"))
 
 
 class Api:
@@ -156,6 +167,24 @@ class Api:
                 what = str(state.get("description") or "the operation").lower()
                 why = f"{what} is still going on there after {patience_s:.0f} s"
                 raise Unreachable(self.access.gateway, asked, why)
+
+    def settle(self, names: Set[str], asked: str) -> None:
+        """Waits until nothing is under way there for these instances and volumes, whoever began it. What runs inside
+        an instance is not meant, nor what only sends: that changes nothing there."""
+        end = time.monotonic() + self.access.timeout_s
+        while going_on := self._under_way(names, asked):
+            if time.monotonic() > end:
+                why = f"{going_on[0]} is still going on there; somebody began it who did not wait for it"
+                raise Unreachable(self.access.gateway, asked, why)
+            time.sleep(0.05)
+
+    def _under_way(self, names: Set[str], asked: str) -> list[str]:
+        found = self.get("operations", asked, recursion=1) or {}
+        return [
+            each["description"].lower()
+            for each in found.get("running", ())
+            if each["class"] == "task" and each["description"] != INSIDE and _concerns(each, names)
+        ]
 
     def run(
         self,

@@ -44,8 +44,8 @@ def every(api: Api, asked: str) -> list[Record]:
     return [_record(profile["name"].removeprefix(PREFIX), profile["config"], "") for profile in ours]
 
 
-def hold(api: Api, instance: Instance, claim: Claim, writer: bool | None, asked: str) -> None:
-    """From now on only this epoch. Raises Stale when a newer one was here."""
+def hold(api: Api, instance: Instance, claim: Claim, writer: bool | None, asked: str) -> bool:
+    """From now on only this epoch, and whether it is new here. Raises Stale when a newer one was here."""
     while True:
         old = read(api, instance.name, asked)
         if old is not None and old.epoch > claim.epoch:
@@ -63,7 +63,7 @@ def hold(api: Api, instance: Instance, claim: Claim, writer: bool | None, asked:
                 write(api, replace(old, epoch=claim.epoch, writer=may_write, quiet=quiet), asked)
         except Changed:
             continue  # somebody else has just written: look again at what
-        return
+        return old is None or old.epoch < claim.epoch
 
 
 def held(api: Api, instance: Instance, claim: Claim, asked: str) -> Record:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -192,10 +193,35 @@ def test_two_make_the_record_at_once(fake: FakeLxd) -> None:
     fake.answers[f"GET {RECORD}"] = [error(404, "not found"), held(1, writer=False)]
     fake.answers["POST profiles"] = error(409, "The profile already exists")
     fake.answers[f"PUT {RECORD}"] = sync({})
+    fake.answers["GET operations"] = sync({})
     Lxd(fake.access()).hold(ARENA, Unbounded(2), writer=True)
     [(_, body)] = [each for each in fake.asked if each[0].startswith("PUT")]
     assert body["config"]["user.meghdwar.epoch"] == "2"
     assert body["config"]["user.meghdwar.writer"] == "true"
+
+
+def test_a_new_epoch_waits_for_what_an_older_one_began(fake: FakeLxd) -> None:
+    def going_on(description: str, kind: str, path: str) -> dict[str, object]:
+        return {"description": description, "class": kind, "resources": {"some": [path]}}
+
+    volume = f"/1.0/storage-pools/default/volumes/custom/{DISK.name}?target=none"
+    copying = going_on("Copying storage volume", "task", volume)
+    of_no_matter = [
+        going_on("Copying storage volume", "task", "/1.0/storage-pools/default/volumes/custom/other"),
+        going_on("Executing command", "task", f"/1.0/instances/{ARENA.name}"),
+        going_on("Migrating storage volume", "websocket", volume),
+    ]
+    fake.answers[f"GET {RECORD}"] = held(1)
+    fake.answers[f"PUT {RECORD}"] = sync({})
+    fake.answers["GET operations"] = [sync({"running": [*of_no_matter, copying]}), sync({"running": of_no_matter})]
+    Lxd(fake.access()).hold(ARENA, Unbounded(2))
+    assert fake.count("GET operations") == 2
+    fake.answers["GET operations"] = sync({"running": [copying]})
+    with pytest.raises(Unreachable, match="copying storage volume is still going on there"):
+        Lxd(replace(fake.access(), timeout_s=0.2)).hold(ARENA, Unbounded(3))
+    fake.answers["GET operations"] = sync({"running": [{**copying, "resources": None}]})
+    with pytest.raises(Unreachable, match="copying storage volume"):
+        Lxd(replace(fake.access(), timeout_s=0.2)).hold(ARENA, Unbounded(4))
 
 
 def test_losing_the_right_to_write_says_that_it_may_be_paused(fake: FakeLxd) -> None:

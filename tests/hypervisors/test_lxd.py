@@ -7,13 +7,25 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 
-from meghdwar.driver.hypervisor import Copied, Full, Hypervisor, HypervisorError, Power, Refused, Unbounded, Unreachable
+from meghdwar.driver.hypervisor import (
+    Copied,
+    Full,
+    Hypervisor,
+    HypervisorError,
+    Power,
+    Refused,
+    Seen,
+    Stale,
+    Unbounded,
+    Unreachable,
+)
 from meghdwar.driver.instance import Disk, Instance
 from meghdwar.model import Ready
 from tests.contract.gateways import NAMES
@@ -246,6 +258,28 @@ def test_the_target_dies_in_the_middle_of_a_copy(pair: LxdPair, name: str) -> No
     pair.target.copy_disk(instance, big, pair.source, SECOND)
     assert pair.target.look(instance).disks == (big.name,)
     counted(pair, pair.target, instance, 4)
+
+
+def test_a_new_epoch_waits_for_the_copy_of_an_older_one(pair: LxdPair, name: str) -> None:
+    """Its driver is as good as dead: it does not wait for the copy that it began."""
+    instance = pair.instance(name)
+    [disk] = instance.disks
+    running(pair, pair.source, instance, FIRST)
+    inside(pair, pair.source, instance, "dd if=/dev/urandom of=/data/much bs=1M count=120 && sync")
+    pair.target.hold(instance, FIRST, writer=False)
+    pair.target.define(instance, FIRST)
+    before = receiving(pair)
+    with ThreadPoolExecutor() as pool:
+        copying = pool.submit(pair.target.copy_disk, instance, disk, pair.source, FIRST)
+        await_half(pair, copying, before)
+        newer = pair.again(pair.target)
+        newer.hold(instance, SECOND, writer=False)
+        api = Api(pair.access(newer))
+        assert api._under_way({disk.name, instance.name}, "look") == []
+        with suppress(HypervisorError, Stale):
+            copying.result()
+    newer.remove(instance, SECOND)
+    assert newer.look(instance) == Seen(instance.name)
 
 
 @pytest.mark.parametrize("who", ["source", "target"])

@@ -94,5 +94,3 @@ if not admin.network.find_subnet("outside-subnet"):
 if not demo.network.find_router("lab-router"):
     router = demo.network.create_router(name="lab-router", external_gateway_info={"network_id": outside.id})
     demo.network.add_interface_to_router(router, subnet_id=subnet.id)
-# Senlin's API imports on its first requests, and two at once get in each other's way: the first is alone.
-list(demo.clustering.profiles())

@@ -107,12 +107,25 @@ def heat(place: Place, which: Heat) -> list[Service]:
     return [engine, Service(f"{which.name}-api", api, port=which.port)]
 
 
+# What each of them would import when it is first asked, and two at once get in each other's way: all of it at once.
+SENLIN = """
+import senlin.cmd, openstack
+import dogpile.cache.backends.memory, dogpile.cache.backends.null
+import keystoneauth1.loading._plugins.identity.generic
+nowhere = dict.fromkeys(("username", "password", "project_name", "user_domain_name", "project_domain_name"), "x")
+openstack.connect(load_yaml_config=False, load_envvars=False, auth_url="http://127.0.0.1:1/v3", **nowhere)
+from senlin.cmd.{} import main
+main()
+"""
+
+
 def senlin(place: Place) -> list[Service]:
     settings = f"--config-file={place.etc('senlin') / 'senlin.conf'}"
-    parts = ("conductor", "engine", "health-manager", "api")
-    return [
-        Service(f"senlin-{part}", (f"senlin-{part}", settings), port=8777 if part == "api" else 0) for part in parts
-    ]
+    found = []
+    for part in ("conductor", "engine", "health-manager", "api"):
+        argv = (PYTHON, "-c", SENLIN.format(part.replace("-", "_")), settings)
+        found.append(Service(f"senlin-{part}", argv, port=8777 if part == "api" else 0))
+    return found
 
 
 def machines(place: Place) -> list[Service]:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass
+from errno import EACCES, EISDIR
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -128,9 +130,17 @@ def _must_be_the_same(path: Path, connection: Connection) -> None:
 
 
 def _make_file(path: Path) -> None:
+    """Makes it when it is missing. One that is there is not even opened: closing it again would take away the locks
+    that other connections of this process have on it, and then another process may remove what they write to
+    (https://www.sqlite.org/howtocorrupt.html, 2.2)."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        if path.is_dir():
+            raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise PermissionError(EACCES, os.strerror(EACCES))
     except OSError as error:
         way_out = "name another one with --database or MEGHDWAR_DATABASE"
         raise JournalError(f"cannot use the database sqlite:///{path}: {error.strerror}; {way_out}") from None

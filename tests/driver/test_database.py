@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from meghdwar.driver import database
 from meghdwar.driver.hypervisor import Access
 from meghdwar.driver.instance import Disk, Files, Instance
+from meghdwar.driver.inventory import GatewayRecord
 from meghdwar.driver.operation import JournalError
 from meghdwar.driver.plain import to_access, to_instance, to_text
 from meghdwar.model import Ready
@@ -113,3 +116,19 @@ def test_tables_of_a_newer_version_are_left_alone(tmp_path: Path) -> None:
 def test_tables_that_may_not_be_made_are_asked_for(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="it has no tables; open it once with the right to upgrade it"):
         database.open(str(tmp_path / "a.db"), upgrade=False)
+
+
+def test_opened_again_in_one_process_nothing_that_another_process_does_is_lost(tmp_path: Path) -> None:
+    """Whoever opens the file and closes it again loses the locks of the whole process on it; then the next process that
+    ends takes itself for the last one, and removes the log that this one goes on to write to."""
+    path = tmp_path / "meghdwar.db"
+    first = database.open(str(path))
+    first.inventory.gateways()
+    database.open(str(path)).close()
+    again = "from meghdwar.driver import database; import sys; database.open(sys.argv[1]).close()"
+    subprocess.run([sys.executable, "-c", again, str(path)], check=True)
+    first.inventory.add_gateway(GatewayRecord(Access("edge_a", "local", "/nowhere")))
+    look = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('SELECT name FROM gateways').fetchall())"
+    seen = subprocess.run([sys.executable, "-c", look, str(path)], check=True, capture_output=True, text=True)
+    assert "edge_a" in seen.stdout
+    first.close()

@@ -19,6 +19,7 @@ IDENTITY = "meghdwar_plan"
 GATEWAY = "meghdwar_gateway"  # in the metadata of a node that we made: which gateway it is
 TIMEOUT_S = 1800.0
 UPDATE_S = 600.0
+STILL_S = 60.0  # without an event an update has nobody who works on it: an engine that died never comes back to it
 NODES_AT_ONCE = 4
 TRIES = 4
 Tell = Callable[[str], None]
@@ -148,16 +149,25 @@ def adopt(cloud: Cloud, bundle: Bundle, name: str, tell: Tell = _quiet, timeout_
     return the(cloud, stack.id, outputs=True)
 
 
-def await_stack(cloud: Cloud, stack: str, tell: Tell = _quiet, timeout_s: float = TIMEOUT_S) -> Found:
-    """The stack once nobody works on it any more, telling of its events meanwhile."""
+def await_stack(
+    cloud: Cloud, stack: str, tell: Tell = _quiet, timeout_s: float = TIMEOUT_S, still_s: float | None = None
+) -> Found:
+    """The stack once nobody works on it any more, telling of its events meanwhile. With `still_s` it is given back as
+    it is, still busy, when nothing has happened to it for so long."""
     events = _Events(cloud, stack, tell)
     found = the(cloud, stack)
+    newest, since = "", time.monotonic()
 
     def settled() -> bool:
-        nonlocal found
+        nonlocal found, newest, since
         found = the(cloud, stack)
         events.tell()
-        return not found.busy
+        if not found.busy or still_s is None:
+            return not found.busy
+        last = events.newest()
+        if last != newest:
+            newest, since = last, time.monotonic()
+        return time.monotonic() - since > still_s
 
     wait(settled, f"wait for stack {found.name}, which is {found.state}", timeout_s)
     return found
@@ -176,6 +186,9 @@ class _Events:
         return list(
             self._cloud.ask("orchestration", "GET", path, asked=asked, missing=True, sort_dir="asc").get("events", ())
         )
+
+    def newest(self) -> str:
+        return next((str(event["id"]) for event in reversed(self._list())), "")
 
     def tell(self) -> None:
         if self._tell is _quiet:
@@ -413,17 +426,21 @@ class Picture:
         """Updates until the stack says it: an update of somebody else in between may have undone it."""
         end = time.monotonic() + self._timeout_s
         while True:
-            stack = await_stack(self._cloud, self._stack, timeout_s=self._timeout_s)
+            stack = await_stack(self._cloud, self._stack, timeout_s=self._timeout_s, still_s=STILL_S)
             if stack.state in ("CREATE_FAILED", "DELETE_FAILED"):
                 advice = f"see openstack stack failures list {stack.name}"
                 raise CloudError(f"cannot update stack {stack.name}: it is {stack.state}: {stack.reason}; {advice}")
             wanted = self._parameters(work, stack)
-            if not stack.failed and all(same(stack.parameters.get(key), value) for key, value in wanted.items()):
+            if (
+                not stack.failed
+                and not stack.busy
+                and all(same(stack.parameters.get(key), value) for key, value in wanted.items())
+            ):
                 return
-            if stack.failed:
+            if stack.failed or stack.busy:
                 self._untangle(work)
             if self._update(wanted):
-                stack = await_stack(self._cloud, self._stack, timeout_s=self._timeout_s)
+                stack = await_stack(self._cloud, self._stack, timeout_s=self._timeout_s, still_s=STILL_S)
                 if stack.failed:
                     raise CloudError(f"cannot update stack {stack.name}: {stack.reason}", retry=True)
             if time.monotonic() > end:

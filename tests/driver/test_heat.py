@@ -30,6 +30,7 @@ class Remembers:
         self.updates: list[Mapping[str, Any]] = []
         self.fails: list[str] = []
         self.looks_until_done = 0
+        self.abandoned = False  # whoever worked on it is dead
         self.entered, self.go_on = threading.Event(), threading.Event()
         self.go_on.set()
 
@@ -39,6 +40,8 @@ class Remembers:
     def ask(self, service: str, method: str, path: str, body: Any = None, **more: Any) -> dict[str, Any]:
         if method == "PATCH":
             return self.update(body)
+        if path.endswith("/events"):
+            return {"events": [{"id": len(self.updates)}]}
         if path.endswith("/resources"):
             return {"resources": [{"resource_name": "x", "physical_resource_id": "1"}]}
         if path == "/stacks":
@@ -53,7 +56,7 @@ class Remembers:
 
     def update(self, body: Any) -> dict[str, Any]:
         assert body["existing"] is True
-        if self.state.endswith("IN_PROGRESS"):
+        if self.state.endswith("IN_PROGRESS") and not self.abandoned:
             raise CloudError("cannot update: another is going on", status=409, retry=True)
         self.entered.set()
         assert self.go_on.wait(5)
@@ -280,3 +283,13 @@ def test_what_nobody_answered_is_looked_at_again() -> None:
 
     heat._patiently(work)
     assert len(tries) == 3
+
+
+def test_an_update_whose_engine_died_is_begun_again(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter(range(0, 100_000, 5))
+    monkeypatch.setattr(cloud_api.time, "monotonic", lambda: float(next(times)))
+    cloud = cloud_of(bundle, arena_at="edge_b")
+    cloud.state, cloud.abandoned = "UPDATE_IN_PROGRESS", True
+    picture(cloud, bundle).place(instance(), "edge_b")
+    assert cloud.updates == [{"arena_at": "edge_b"}]
+    assert cloud.state == "UPDATE_COMPLETE"

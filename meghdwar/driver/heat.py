@@ -460,19 +460,41 @@ class Picture:
         self.updates += 1
         return True
 
-    def _untangle(self, work: Sequence[tuple[Instance, str | None]]) -> None:
-        """After an update that was cut off a volume may still be where it was, while Heat thinks that it is not
-        anywhere: it is detached from everywhere but where it shall be, so that the next update can attach it."""
+    def _volumes(self, work: Sequence[tuple[Instance, str | None]]) -> Iterator[tuple[str, str, str]]:
+        """Volume, the resource that attaches it, and the server where it shall be."""
         made = resources(self._cloud, self._stack)
         for instance, gateway in work:
-            if gateway is None or gateway not in self._built():
+            if gateway is None or gateway not in self._built() or instance.subscriber is not None:
                 continue
             cloudlet = next(item for item in self._bundle.plan.each(Cloudlet) if item.name == instance.cloudlet)
             parts = [self._bundle.plan.made.get(mount.state, {}) for mount in cloudlet.state]
-            volumes = [made[part["volume"]] for part in parts if part.get("volume") in made]
-            server = server_of(self._cloud, self._bundle, self._stack, gateway) if volumes else ""
-            for volume in volumes:
-                _detach_elsewhere(self._cloud, volume, server, self._timeout_s)
+            for part in parts:
+                if part.get("volume") in made and "attachment" in part:
+                    server = server_of(self._cloud, self._bundle, self._stack, gateway)
+                    yield made[part["volume"]], part["attachment"], server
+
+    def _untangle(self, work: Sequence[tuple[Instance, str | None]]) -> None:
+        """After an update that was cut off a volume may still be where it was, or be where it shall be already while
+        Heat thinks that it is not. Heat makes an attachment anew that it has not finished, and that succeeds only
+        when there is none."""
+        path = f"/stacks/{self._stack}/resources"
+        answer = self._cloud.ask("orchestration", "GET", path, asked=f"list what is in stack {self._stack}")
+        whole = {r["resource_name"] for r in answer["resources"] if r["resource_status"].endswith("_COMPLETE")}
+        for volume, attachment, server in self._volumes(work):
+            _detach_elsewhere(self._cloud, volume, server if attachment in whole else "", self._timeout_s)
+
+    def _verify(self, work: Sequence[tuple[Instance, str | None]]) -> None:
+        """What Heat says is so: a volume that it calls attached, and that is nowhere, is attached."""
+        for volume, _, server in self._volumes(work):
+            asked = f"attach volume {volume} to server {server}"
+            if self._volume(volume)["status"] == "available":
+                body = {"volumeAttachment": {"volumeId": volume}}
+                self._cloud.ask("compute", "POST", f"/servers/{server}/os-volume_attachments", body, asked=asked)
+                wait(lambda volume=volume: self._volume(volume)["status"] == "in-use", asked, self._timeout_s)  # type: ignore[misc]
+
+    def _volume(self, volume: str) -> Any:
+        asked = f"look at volume {volume}"
+        return self._cloud.ask("block_storage", "GET", f"/volumes/{volume}", asked=asked)["volume"]
 
     def _named(self) -> str:
         found = the(self._cloud, self._stack)

@@ -43,7 +43,9 @@ class Remembers:
         if path.endswith("/events"):
             return {"events": [{"id": len(self.updates)}]}
         if path.endswith("/resources"):
-            return {"resources": [{"resource_name": "x", "physical_resource_id": "1"}]}
+            return {
+                "resources": [{"resource_name": "x", "physical_resource_id": "1", "resource_status": "CREATE_COMPLETE"}]
+            }
         if path == "/stacks":
             return {"stacks": [{"id": "s"}]}
         if self.looks_until_done:
@@ -293,3 +295,55 @@ def test_an_update_whose_engine_died_is_begun_again(bundle: Bundle, monkeypatch:
     picture(cloud, bundle).place(instance(), "edge_b")
     assert cloud.updates == [{"arena_at": "edge_b"}]
     assert cloud.state == "UPDATE_COMPLETE"
+
+
+class Attached(Remembers):
+    """A stack whose volume is where Heat does not think that it is."""
+
+    def __init__(self, bundle: Bundle, attachment: str, volume: tuple[str, list[str]]) -> None:
+        super().__init__({"arena_at": "edge_a"}, bundles.identity(bundle.name, bundle.plan))
+        self.attachment, self.volume, self.acts = attachment, volume, []  # type: str, tuple[str, list[str]], list[str]
+
+    def ask(self, service: str, method: str, path: str, body: Any = None, **more: Any) -> dict[str, Any]:
+        if path.endswith("/resources"):
+            states = {"saves": "CREATE_COMPLETE", "arena_saves": self.attachment, "edge_a": "CREATE_COMPLETE"}
+            return {
+                "resources": [
+                    {"resource_name": n, "physical_resource_id": n, "resource_status": s} for n, s in states.items()
+                ]
+            }
+        if service == "clustering":
+            return {"node": {"physical_id": "server-a"}}
+        if service == "block_storage":
+            status, servers = self.volume
+            return {"volume": {"status": status, "attachments": [{"server_id": server} for server in servers]}}
+        if service == "compute":
+            self.acts.append(f"{method} {path}")
+            self.volume = ("available", []) if method == "DELETE" else ("in-use", ["server-a"])
+            return {}
+        return super().ask(service, method, path, body, **more)
+
+
+AT_A = "/servers/server-a/os-volume_attachments"
+
+
+def test_an_attachment_that_heat_has_not_finished_is_taken_off_for_it(bundle: Bundle) -> None:
+    cloud = Attached(bundle, "CREATE_FAILED", ("in-use", ["server-a"]))
+    cloud.state, cloud.reason = "UPDATE_FAILED", ""
+    picture(cloud, bundle).place(instance(), "edge_a")
+    assert cloud.acts[0] == f"DELETE {AT_A}/saves"
+    assert len(cloud.updates) == 1
+
+
+def test_an_attachment_that_heat_has_finished_stays(bundle: Bundle) -> None:
+    cloud = Attached(bundle, "UPDATE_COMPLETE", ("in-use", ["server-a"]))
+    cloud.state = "UPDATE_FAILED"
+    picture(cloud, bundle).place(instance(), "edge_a")
+    assert cloud.acts == []
+
+
+def test_a_volume_that_heat_only_believes_to_be_attached_is_attached(bundle: Bundle) -> None:
+    cloud = Attached(bundle, "UPDATE_COMPLETE", ("available", []))
+    picture(cloud, bundle).place(instance(), "edge_a")
+    assert cloud.acts == [f"POST {AT_A}"]
+    assert cloud.updates == []

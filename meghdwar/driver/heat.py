@@ -431,12 +431,9 @@ class Picture:
                 advice = f"see openstack stack failures list {stack.name}"
                 raise CloudError(f"cannot update stack {stack.name}: it is {stack.state}: {stack.reason}; {advice}")
             wanted = self._parameters(work, stack)
-            if (
-                not stack.failed
-                and not stack.busy
-                and all(same(stack.parameters.get(key), value) for key, value in wanted.items())
-            ):
-                return
+            told = all(same(stack.parameters.get(key), value) for key, value in wanted.items())
+            if told and not stack.failed and not stack.busy:
+                return self._verify(work)
             if stack.failed or stack.busy:
                 self._untangle(work)
             if self._update(wanted):

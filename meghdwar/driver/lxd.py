@@ -41,8 +41,8 @@ CAPABILITIES = Capabilities(
     kind="lxd",
     strategies={
         "cold": Cost(1.3, 5.6),
-        "precopy": Cost(0.6),
-        "warm": Cost(0.25),
+        "precopy": Cost(0.5),
+        "warm": Cost(0.3),
         "files": Cost(1.0),
     },
     fence="checked",

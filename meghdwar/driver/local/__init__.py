@@ -44,10 +44,10 @@ from meghdwar.driver.local.world import World, free_address, is_free
 CAPABILITIES = Capabilities(
     kind="local",
     strategies={
-        "cold": Cost(0.3, 6.0),
-        "precopy": Cost(0.3, 0.15),
-        "warm": Cost(0.09, 0.15),
-        "files": Cost(0.3),
+        "cold": Cost(0.12, 0.9),
+        "precopy": Cost(0.065, 0.08),
+        "warm": Cost(0.045, 0.1),
+        "files": Cost(0.07),
     },
     fence="atomic",
     proof="content",

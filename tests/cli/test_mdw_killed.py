@@ -14,6 +14,7 @@ from meghdwar.cli import mdw
 from meghdwar.driver.hypervisor import Unbounded
 from tests.cli.test_mdw import DONE, PROBLEMS, Typed, mdw_process, release
 from tests.cli.test_mdw import typed as typed
+from tests.contract.pairs import eventually
 from tests.hypervisors.local import IMAGES
 from tests.site import Site
 
@@ -88,6 +89,6 @@ def test_a_full_disk_at_the_target_undoes_the_move(typed: Typed, small: Path, st
     assert typed.site.ask("edge_a", arena, "/next") == "1"
     assert typed.site.ask("edge_a", arena, f"/fill?{8 * 2**20}") is not None
     assert mdw.main(["move", "arena", "--to", "edge_b", "--strategy", strategy]) == PROBLEMS
-    assert typed.site.ask("edge_a", arena, "/next") == "2"
+    assert eventually(lambda: typed.site.ask("edge_a", arena, "/next"), 5.0) == "2"  # it has only just started again
     assert typed("fsck") == DONE, typed.out
     assert typed.site.gateways["edge_b"].inventory() == ()

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from meghdwar.driver.hypervisor import Access, Hypervisor
-from meghdwar.driver.instance import Disk, Instance
+from meghdwar.driver.instance import Disk, Files, Instance
 from meghdwar.driver.kvm import Kvm
 from meghdwar.model import Ready
 from tests.contract.pairs import MissingError
@@ -64,7 +64,7 @@ class KvmPair:
         return replace(given, **changes)
 
     def files_instance(self, name: str) -> Instance:
-        return self.instance(name, disks=())
+        return self.instance(name, disks=(), files=(Files(f"{name}-files", ("/state/log",), 4096),))
 
     def ask(self, hypervisor: Hypervisor, instance: Instance, path: str) -> str | None:
         return ask(self._access(hypervisor), instance, path)

@@ -7,15 +7,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from threading import Event, Thread
+from threading import Thread
 
 from bench.measured import Lacking, Options, Row, Table
+from bench.subscriber import counting_on
 from meghdwar.driver import database, router
 from meghdwar.driver.control import WallClock
 from meghdwar.driver.handoff import STEPS, NoStack, Scene
@@ -108,7 +109,7 @@ class Edge:
         """Moves it to the other gateway, `live` or `saved`, while somebody writes; the gap in seconds."""
         source, target = self.sides
         acting = Kvm(replace(source.access, options={**source.access.options, "migration": way}))
-        with closing(acting), self._writing():
+        with closing(acting), self._counting_on():
             time.sleep(0.5)
             began = time.monotonic()
             self._operate("move", acting, target)
@@ -133,24 +134,15 @@ class Edge:
             why = [entry.detail for entry in journal.entries(operation.id) if entry.phase == FAILED]
             raise RuntimeError(f"cannot measure a move that ended {status}: {why}")
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Meanwhile the counter counts on, some ten times a second, wherever it is."""
-        over = Event()
+    def _counting_on(self) -> AbstractContextManager[None]:
+        """Wherever the counter is."""
+        sides = list(self.sides)
 
-        def count() -> None:
-            sides = self.sides
-            while not over.wait(0.1):
-                if self.scene.ask(sides[0], self.instance, "/next") is None:
-                    sides = (sides[1], sides[0])
+        def ask_next() -> None:
+            if self.scene.ask(sides[0], self.instance, "/next") is None:
+                sides.reverse()
 
-        writer = Thread(target=count)
-        writer.start()
-        try:
-            yield
-        finally:
-            over.set()
-            writer.join()
+        return counting_on(ask_next)
 
 
 def _again(act: Act[Scene], error: HypervisorError, tries: int) -> bool:

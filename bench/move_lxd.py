@@ -6,14 +6,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, closing
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from threading import Event, Thread
+from threading import Thread
 
 from bench.measured import Lacking, Options, Row, Table
+from bench.subscriber import counting_on
 from meghdwar.driver import database, router
 from meghdwar.driver.control import WallClock
 from meghdwar.driver.handoff import STEPS, NoStack, Scene
@@ -89,7 +90,7 @@ class Edge:
     def move(self, strategy: str) -> float:
         """Moves it to the other gateway while somebody writes, and returns the gap in seconds."""
         source, target = self.sides
-        with self._writing():
+        with self._counting_on():
             time.sleep(0.3)
             began = time.monotonic()
             self._operate("move", source, target, strategy)
@@ -156,22 +157,9 @@ class Edge:
     def _write(self, path: str, patience_s: float = 2.0) -> str | None:
         return self.scene.ask(self.sides[0], self.instance, path, timeout_s=patience_s)
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Meanwhile the counter at the source counts on, some ten times a second."""
-        over = Event()
-
-        def count() -> None:
-            while not over.wait(0.1):
-                self._write("/next")
-
-        writer = Thread(target=count)
-        writer.start()
-        try:
-            yield
-        finally:
-            over.set()
-            writer.join()
+    def _counting_on(self) -> AbstractContextManager[None]:
+        """At the source, which is all that can be written to before the move is over."""
+        return counting_on(lambda: self._write("/next"))
 
     def shares(self, strategy: str) -> str:
         parts = [f"{step} {median(self.times[f'{strategy} {step}']) * 1000:.0f}" for step in IN_THE_GAP]

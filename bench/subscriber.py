@@ -11,9 +11,31 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
 
 EVERY_S = 0.01
+COUNTS_S = 0.1
 PATIENCE_S = 1.0  # then it hangs up; meanwhile it has asked a hundred times more
+
+
+@contextmanager
+def counting_on(ask_next: Callable[[], object]) -> Iterator[None]:
+    """Meanwhile somebody else counts on, some ten times a second, so that there is something to move."""
+    over = Event()
+
+    def count() -> None:
+        while not over.wait(COUNTS_S):
+            ask_next()
+
+    writer = Thread(target=count)
+    writer.start()
+    try:
+        yield
+    finally:
+        over.set()
+        writer.join()
 
 
 async def ask(address: str, port: int, path: str) -> None:

@@ -67,9 +67,12 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a hypervisor can do. `strategies` are those that it can move with and what each costs, as measured
-    (bench/RESULTS.md); `fence` is "atomic" when an older epoch is refused in the act itself and "checked" when just
-    before it; `proof` says how a copy is verified: "content" or "transport"."""
+    """What a hypervisor can do.
+
+    `strategies` are those that it can move with and about what each costs: as bench/RESULTS.md has it, or estimated
+    where a comment says so. `fence` is "atomic" when an older epoch is refused in the act itself and "checked" when
+    just before it; `proof` says how a copy is verified: "content" or "transport".
+    """
 
     kind: str  # local, lxd or kvm
     strategies: Mapping[str, Cost]

@@ -162,7 +162,7 @@ def test_garbage_is_collected_as_before() -> None:
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash")
 def test_the_completion_script_is_a_script() -> None:
-    pytest.importorskip("shtab")
+    pytest.importorskip("shtab", reason="shtab is not installed: pip install 'meghdwar[completion]'")
     line = [sys.executable, "-m", "meghdwar.cli.compile", "--completion", "bash"]
     script = subprocess.run(line, capture_output=True, text=True, check=True)
     subprocess.run(["bash", "-n"], input=script.stdout, text=True, check=True)

@@ -569,7 +569,7 @@ NEEDS = {
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
 def test_completion_scripts(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("shtab")
+    pytest.importorskip("shtab", reason="shtab is not installed: pip install 'meghdwar[completion]'")
     with pytest.raises(SystemExit):
         mdw.main(["--completion", shell])
     told = capsys.readouterr().out

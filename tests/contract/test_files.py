@@ -34,7 +34,7 @@ def defined(at: Hypervisor, instance: Instance, claim: Unbounded) -> Files:
 
 def test_who_cannot_says_so(pair: Pair, name: str) -> None:
     if "files" in pair.source.capabilities.strategies:
-        pytest.skip("it can")
+        pytest.skip("it carries state files: this is about one that does not")
     instance = pair.files_instance(name)
     pair.source.hold(instance, FIRST)
     with pytest.raises(Refused):

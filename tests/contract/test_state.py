@@ -210,7 +210,7 @@ def test_live(pair: Pair, name: str) -> None:
 
 def test_who_cannot_migrate_says_so(pair: Pair, name: str) -> None:
     if "live" in pair.source.capabilities.strategies:
-        pytest.skip("it can")
+        pytest.skip("it moves while it runs: this is about one that does not")
     instance = pair.instance(name)
     running(pair, pair.source, instance, FIRST, counted=1)
     pair.target.hold(instance, FIRST)

@@ -28,12 +28,7 @@ from tests.driver.journals import LEASE_S, WRITES, Journals, Memory, Sql
 
 @pytest.fixture(params=["sqlite", REAL, "memory"])
 def journals(request: pytest.FixtureRequest) -> Iterator[Journals]:
-    made: Memory | Sql
-    if request.param == "memory":
-        pytest.importorskip("tests.simulator.journal")
-        made = Memory()
-    else:
-        made = Sql(_url(request))
+    made = Memory() if request.param == "memory" else Sql(_url(request))
     made.instance("arena", "edge-1")
     yield made
     made.close()

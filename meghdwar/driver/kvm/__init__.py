@@ -50,6 +50,7 @@ POWERS: Mapping[State, Power] = {
 CAPABILITIES = Capabilities(
     kind="kvm",
     strategies={
+        # estimated, but for live
         "cold": Cost(gap_s=4.0, gap_s_per_gb=8.0),
         "precopy": Cost(gap_s=3.5, gap_s_per_gb=5.0),
         "warm": Cost(gap_s=1.0, gap_s_per_gb=5.0),

@@ -8,8 +8,8 @@ sides are the same. Holes are neither read nor sent.
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from meghdwar.driver.hypervisor import Copied, Unverified
@@ -86,20 +86,7 @@ def _together(pieces: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
 
 
 def _both(one: Callable[[], T], two: Callable[[], T]) -> tuple[T, T]:
-    """Both at the same time; what either raises is raised."""
-    results: list[T] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(two())
-        except BaseException as error:
-            errors.append(error)
-
-    beside = threading.Thread(target=run, daemon=True)
-    beside.start()
-    first = one()
-    beside.join()
-    if errors:
-        raise errors[0]
-    return first, results[0]
+    """Both at the same time; what either raises is raised, once both have ended."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        first, second = pool.submit(one), pool.submit(two)
+    return first.result(), second.result()

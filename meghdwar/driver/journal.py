@@ -120,7 +120,7 @@ class SqlJournal:
                 connection.rollback()
                 raise self._unfinished(connection, operation.instance) from None
             if added:
-                return found
+                return replace(found, created_at=added.created_at)
             if operation.id:
                 raise JournalError(f"cannot begin {operation.id}: there is an operation with that id")
 

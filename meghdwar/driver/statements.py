@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Dialect, bindparam, func, insert, or_, select, update
+from sqlalchemy import Dialect, Float, bindparam, case, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from meghdwar.driver.operation import RUNNING
@@ -16,6 +16,8 @@ _mine: Any = bindparam("mine")
 _op: Any = bindparam("op")
 _name: Any = bindparam("name")
 _until = now() + bindparam("lease_s")
+TICK_S = 1e-6
+STEP_S = 1.0  # a clock that was set back by more than this is believed
 
 
 # claims
@@ -67,9 +69,14 @@ GIVEN_BACK = select(operations.c.status).where(
 
 # operations
 def add_operation(dialect: str) -> Any:
-    """It returns a row where the id was free."""
-    new = _INSERT[dialect](operations).on_conflict_do_nothing(index_elements=[operations.c.id])
-    return new.returning(operations.c.id)
+    """It returns a row where the id was free. What begins later has a later time, also within the millisecond that is
+    all that the clock of SQLite tells apart."""
+    at: Any = bindparam("created_at", type_=Float())
+    after: Any = select(func.coalesce(func.max(operations.c.created_at), 0.0) + TICK_S).scalar_subquery()
+    row: dict[str, Any] = {column.name: bindparam(column.name, type_=column.type) for column in operations.c}
+    row["created_at"] = case((or_(at > after, at < after - STEP_S), at), else_=after)
+    new = _INSERT[dialect](operations).values(row).on_conflict_do_nothing(index_elements=[operations.c.id])
+    return new.returning(operations.c.created_at)
 
 
 HOME = select(instances.c.gateway).where(instances.c.name == _name)

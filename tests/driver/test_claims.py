@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -50,29 +51,29 @@ def short(opened: database.Database, lease_s: float) -> SqlJournal:
 
 # leases that are kept
 def test_a_kept_lease_does_not_run_out(opened: database.Database) -> None:
-    journal = short(opened, 0.3)
+    journal = short(opened, 2.0)
     operation, claim = journal.begin(MOVE, "one")
     with journal.keep(claim):
-        end = time.monotonic() + 1.2
+        end = time.monotonic() + 4
         while time.monotonic() < end:
             claim.check()
             with pytest.raises(Busy):
-                short(opened, 0.3).resume(operation.id, "two")
+                short(opened, 2.0).resume(operation.id, "two")
             time.sleep(0.02)
-    time.sleep(0.35)
+    time.sleep(2.1)
     with pytest.raises(Stale, match="cannot go on with arena: the lease of one has run out"):
         claim.check()
-    short(opened, 0.3).resume(operation.id, "two")
+    short(opened, 2.0).resume(operation.id, "two")
     journal.close()
 
 
 def test_one_thread_keeps_many_leases(opened: database.Database) -> None:
-    journal = short(opened, 0.6)
+    journal = short(opened, 2.0)
     names = [f"arena-{number}" for number in range(10)]
     leases = [journal.claim(name, "one") for name in names]
     for lease in leases:
         journal._keeper.add(lease)
-    time.sleep(1.5)
+    time.sleep(4)
     for lease in leases:
         lease.check()
     journal.close()
@@ -175,6 +176,16 @@ def test_operations_are_found_by_what_they_are(opened: database.Database) -> Non
     assert (ids(status=RUNNING), ids(status=WAITING), ids(status=COMPLETED)) == ([third.id], [second.id], [first.id])
     with pytest.raises(Unknown, match="did you mean"):
         journal.operation(first.id[:-1])
+
+
+def test_operations_of_one_millisecond_have_an_order(opened: database.Database) -> None:
+    begun = []
+    for _ in range(50):
+        operation, claim = opened.journal.begin(replace(MOVE, id=""), "one")
+        opened.journal.end(operation.id, COMPLETED, [], claim)
+        begun.append(operation)
+    assert [operation.id for operation in opened.journal.operations(newest_first=False)] == [o.id for o in begun]
+    assert [o.created_at for o in begun] == sorted({o.created_at for o in begun})
 
 
 def test_what_nobody_works_on_is_abandoned(opened: database.Database) -> None:

@@ -28,6 +28,7 @@ DEV = [
     "mypy>=1.11,<3",
     "pymemcache>=4,<5",
     "pytest>=8,<10",
+    "pytest-xdist>=3.6,<4",
     "ruff>=0.6,<1",
     "types-PyYAML",
     "types-jsonschema",

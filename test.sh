@@ -8,20 +8,24 @@ source .ci/setup.sh
 
 left_out=()
 failed=()
+times=()
 counts=.cache/test-counts
 mkdir -p .cache
 : >"$counts"
 
+took() { times+=("$(printf '%6d s  %s' $((SECONDS - $2)) "$1")"); }
+
 step() {
-    local name=$1
+    local name=$1 since=$SECONDS
     shift
     say "$name"
     "$@" || failed+=("$name")
+    took "$name" "$since"
 }
 
 # As step, for what prints much: only when it fails.
 quiet_step() {
-    local name=$1 log
+    local name=$1 since=$SECONDS log
     shift
     log=$(mktemp)
     say "$name"
@@ -30,11 +34,12 @@ quiet_step() {
         tail -n 60 "$log"
     fi
     rm -f "$log"
+    took "$name" "$since"
 }
 
 # As step, for pytest: its closing lines are added up, and what it skipped counts as left out.
 tests() {
-    local name=$1 log line
+    local name=$1 since=$SECONDS log line
     shift
     log=$(mktemp)
     say "$name"
@@ -46,6 +51,7 @@ tests() {
         left_out+=("$name: ${line#SKIPPED \[*\] }")
     done < <(grep '^SKIPPED ' "$log" || true)
     rm -f "$log"
+    took "$name" "$since"
 }
 
 count() { grep -oE "[0-9]+ $1" "$counts" | awk '{ sum += $1 } END { print sum + 0 }'; }
@@ -77,7 +83,7 @@ step "planted bugs" "$bin/python" -m tests.simulator.planted
 
 # What takes a real hypervisor or database. As root two of each are brought up and ended again.
 places=(tests/contract tests/crash tests/driver tests/hypervisors tests/cli tests/bench tests/simulator)
-tests "crash suite and PostgreSQL" "$bin/pytest" -q -m real -k "not lxd and not kvm" "${places[@]}"
+tests "crash suite and PostgreSQL" "$bin/pytest" -q -n 2 -m real -k "not lxd and not kvm" "${places[@]}"
 trap '[ "$(id -u)" != 0 ] || "$bin/python" -m tests.hypervisors down >/dev/null 2>&1 || true' EXIT
 for kind in lxd kvm; do
     tests "real ${kind^^}" "$bin/pytest" -q -m real -k "$kind" "${places[@]}"
@@ -111,7 +117,8 @@ else
     left_out+=("conformance: MEGHDWAR_CORPUS does not name a folder with the corpus")
 fi
 
-say "in all"
+say "in all, $SECONDS s"
+printf '%s\n' "${times[@]}" | sort -rn | head -n 12
 if [ ${#left_out[@]} -gt 0 ]; then
     printf 'LEFT OUT: %s\n' "${left_out[@]}"
 fi

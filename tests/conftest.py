@@ -46,6 +46,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """The fast tests run on every core. The real ones share a machine's hypervisors and clouds: one after the other."""
+    return None if config.option.markexpr == "not real" else 0
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     """A whole site in a folder; nothing of it runs when the test is over."""

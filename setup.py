@@ -15,13 +15,21 @@ POSTGRESQL = [*DRIVER, "psycopg[binary]>=3.1,<4"]
 LXD = [*DRIVER, "pylxd>=2.3.2,<3"]
 KVM = [*DRIVER, "libvirt-python>=9"]
 OPENSTACK = ["openstacksdk>=4,<5", "python-heatclient>=5,<6"]
-API: list[str] = []
+API = [
+    *DRIVER,
+    "Flask>=3,<4",
+    "gunicorn>=23,<28",
+    "keystonemiddleware>=10.7,<14",
+    "oslo.config>=9.6,<11",
+    "oslo.policy>=4.4,<7",
+]
 COMPLETION = ["shtab>=1.7,<2"]
 SECOND_OPINION = ["tosca-parser>=2.12,<3", "heat-translator>=3.2,<4"]
 DEV = [
     *COMPLETION,
     *POSTGRESQL,
     *LXD,
+    *API,
     "hypothesis>=6.100,<7",
     "import-linter>=2,<3",
     "jsonschema>=4.20,<5",

@@ -40,6 +40,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "sight": ("sightings", "sight"),
     "watch": ("watching", "watch"),
 }
+# commands that need no Driver: functions of the options alone
+ALONE: Mapping[str, tuple[str, str]] = {
+    "serve": ("serving", "serve"),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,14 +73,14 @@ def run(options: Namespace) -> int:
         say(f"cannot start: {error.name or error} is not installed; pip install 'meghdwar[driver]'")
         return CANNOT
     _log(options)
+    if options.run in ALONE:
+        return int(_function(ALONE[options.run])(options))
     signal.signal(signal.SIGTERM, _interrupt)
     progress = Progress(options)
     opened = database.open(options.database)
     driver = Driver(opened, listener=progress)
     try:
-        module, function = COMMANDS[options.run]
-        command: Any = getattr(import_module(f"meghdwar.cli.commands.{module}"), function)
-        status = int(command(options, driver))
+        status = int(_function(COMMANDS[options.run])(options, driver))
         sys.stdout.flush()
         return status
     except BrokenPipeError:
@@ -90,6 +94,11 @@ def run(options: Namespace) -> int:
     finally:
         driver.close()
         opened.close()
+
+
+def _function(where: tuple[str, str]) -> Any:
+    module, name = where
+    return getattr(import_module(f"meghdwar.cli.commands.{module}"), name)
 
 
 def _log(options: Namespace) -> None:

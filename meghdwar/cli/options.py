@@ -43,6 +43,7 @@ def parser() -> ArgumentParser:
     _operations(commands)
     _gateways(commands)
     _sightings(commands)
+    _api(commands)
     return made
 
 
@@ -221,6 +222,20 @@ def _sightings(commands: _SubParsersAction[ArgumentParser]) -> None:
     )
 
 
+# the API
+def _api(commands: _SubParsersAction[ArgumentParser]) -> None:
+    serve = _command(commands, "serve", "serve the API on this machine", "mdw serve --listen 127.0.0.1:9890")
+    serve.add_argument("--listen", metavar="HOST:PORT", default="127.0.0.1:9890",
+                       help="where; port 0 is any that is free, [::1]:9890 is IPv6 (%(default)s)")  # fmt: skip
+    serve.add_argument("--config", metavar="FILE", default="", help="the settings: an INI file, section [api]")
+    serve.add_argument("--auth", choices=("token", "none", "keystone"), default="",
+                       help="who vouches for a caller: the file of tokens, nobody, or keystone (token)")  # fmt: skip
+    serve.add_argument("--tls-cert", metavar="FILE", default="", help="serve https with this certificate (PEM)")
+    serve.add_argument("--tls-key", metavar="FILE", default="", help="and its key (PEM)")
+    serve.add_argument("--workers", metavar="N", type=_positive, default=1, help="processes (%(default)s)")
+    serve.add_argument("--threads", metavar="N", type=_positive, default=16, help="of each process (%(default)s)")
+
+
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -258,6 +273,7 @@ class Version(Action):
 # option or argument -> what shtab completes it with
 FILES: Mapping[str, str] = {
     "plan": "FILE", "sightings": "FILE", "client_certificate": "FILE", "client_key": "FILE", "images": "DIRECTORY",
+    "config": "FILE", "tls_cert": "FILE", "tls_key": "FILE",
 }  # fmt: skip
 
 

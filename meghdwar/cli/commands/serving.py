@@ -1,0 +1,22 @@
+"""mdw serve: the API on this machine."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+
+from meghdwar.driver import logs
+from meghdwar.driver.operation import DriverError
+
+
+def serve(options: Namespace) -> int:
+    try:
+        from meghdwar.api import server, settings
+    except ImportError as error:
+        raise DriverError(f"cannot serve: {error.name} is not installed; pip install 'meghdwar[api]'") from None
+    if options.log is None:
+        logs.set_up("warning")
+    found = settings.read(options.config, database=options.database, auth=options.auth)
+    where = server.listening(options.listen, options.tls_cert, options.tls_key, options.workers, options.threads)
+    server.serve(found, where, lambda text: print(f"mdw: {text}", file=sys.stderr, flush=True))
+    return 0

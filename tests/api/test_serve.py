@@ -1,0 +1,102 @@
+"""mdw serve: it listens, says who may come in, and ends in order."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import ssl
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from meghdwar.cli import mdw
+from tests.api.served import Served, served
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("serve")) as running:
+        yield running
+
+
+def test_it_says_which_versions_there_are_to_everybody(server: Served) -> None:
+    answer = server.ask("GET", "/", token="")
+    assert answer.status == 200
+    assert answer.data["versions"][0]["id"] == "v1.0"
+    assert answer.headers["X-Openstack-Request-Id"].startswith("req-")
+
+
+def test_what_is_not_there_is_a_problem(server: Served) -> None:
+    answer = server.ask("GET", "/nothing")
+    assert answer.status == 404
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.data["status"] == 404
+    assert answer.data["request_id"] == answer.headers["X-Openstack-Request-Id"]
+
+
+def test_a_method_that_is_not_there_is_405(server: Served) -> None:
+    answer = server.ask("DELETE", "/")
+    assert answer.status == 405
+    assert "GET" in answer.headers["Allow"]
+
+
+def test_the_token_file_is_for_this_user_alone(server: Served) -> None:
+    path = server.home / "state" / "meghdwar" / "tokens"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert server.token not in (server.home / "server.log").read_text()
+
+
+def test_it_ends_in_order(tmp_path: Path) -> None:
+    with served(tmp_path) as running:
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(30) == 0
+
+
+def test_several_workers_answer(tmp_path: Path) -> None:
+    with served(tmp_path, "--workers", "2") as running:
+        assert {running.ask("GET", "/").status for _ in range(20)} == {200}
+
+
+def test_tls(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "a.crt", tmp_path / "a.key"
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+             "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]  # fmt: skip
+    subprocess.run([*words, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    with served(tmp_path / "home", "--tls-cert", str(certificate), "--tls-key", str(key)) as running:
+        assert running.url.startswith("https://")
+        trusting = ssl.create_default_context(cafile=str(certificate))
+        with urllib.request.urlopen(running.url, context=trusting, timeout=30) as answer:  # noqa: S310 - ours
+            assert answer.status == 200
+
+
+# what cannot be served is said before anything listens
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--listen", "nowhere"], "it has to be HOST:PORT"),
+        (["--listen", "0.0.0.0:0", "--auth", "none"], "whoever reaches it could do everything"),
+        (["--tls-cert", "a.crt"], "give both --tls-cert and --tls-key"),
+        (["--tls-cert", "a.crt", "--tls-key", "a.key"], "No such file"),
+        (["--config", "nothing.conf"], "cannot read the settings nothing.conf: there is no such file"),
+    ],
+)
+def test_what_cannot_be_served(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert mdw.main(["serve", *words]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("mdw: cannot ")
+    assert said in error
+
+
+def test_a_port_that_is_taken(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert mdw.main(["serve", "--listen", f"127.0.0.1:{taken.getsockname()[1]}"]) == 2
+    assert "give another --listen" in capsys.readouterr().err

@@ -38,7 +38,8 @@ from meghdwar.driver.instance import Disk, Files, Instance
 from meghdwar.driver.local import doctor, process, state
 from meghdwar.driver.local import image as image_
 from meghdwar.driver.local.copying import DifferentError, copy
-from meghdwar.driver.local.folder import Folder, Place, Record, explained, sync_folder
+from meghdwar.driver.local.files import sync_folder
+from meghdwar.driver.local.folder import Folder, Place, Record, explained
 from meghdwar.driver.local.world import World, free_address, is_free
 
 CAPABILITIES = Capabilities(

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from meghdwar.driver.local.folder import remove_tree, replace_file, sync_folder
+from meghdwar.driver.local.files import AT_ONCE, remove_tree, replace_file, sync_folder
 
 BLOCK = 2**20
 TICK_NS = 50_000_000  # more than a tick of any kernel's clock, with which files are stamped
@@ -44,6 +44,7 @@ class Copying:
     taken: set[tuple[int, int]] = field(default_factory=set)  # files of the target that have been seen to
     timed: bool = False
     sent_bytes: int = 0
+    synced_bytes: int = 0  # of them, known to be on the disk
     compared_bytes: int = 0
     untouched_bytes: int = 0
     files: int = 0
@@ -53,7 +54,8 @@ def copy(source: Path, target: Path, memory: Path, check: Callable[[], None], *,
     """The folder target becomes what source is. `memory` is a file beside it that keeps what was compared.
 
     With `final` nothing may write to source meanwhile: if something does, or what was written does not read back,
-    DifferentError is raised. Everything is synced when it returns.
+    DifferentError is raised. Everything is synced when it
+    returns, and on the way whenever AT_ONCE bytes were sent.
     """
     copying = Copying(source, target, check, final, known=_remembered(memory), timed=_is_timed(source, target))
     _folder(copying, "")
@@ -217,6 +219,7 @@ def _content(copying: Copying, name: str, incoming: int, outgoing: int) -> None:
     _dress(copying.source / name, copying.target / name, before)
     if changed or copying.sent_bytes != sent:
         os.fsync(outgoing)
+        copying.synced_bytes = copying.sent_bytes
     after = os.fstat(incoming)
     if _mark(before) != _mark(after):
         if copying.final:
@@ -232,20 +235,23 @@ def _blocks(copying: Copying, name: str, incoming: int, outgoing: int, offset: i
         if not block:
             break  # it became shorter
         if os.pread(outgoing, len(block), offset) != block:
-            copying.check()
-            _write(outgoing, block, offset)
-            copying.sent_bytes += len(block)
+            _send(copying, outgoing, block, offset)
             if copying.final and os.pread(outgoing, len(block), offset) != block:
                 raise DifferentError(f"{name} does not read back as it was written, at {offset}")
         copying.compared_bytes += len(block)
         offset += len(block)
 
 
-def _write(outgoing: int, block: bytes, offset: int) -> None:
+def _send(copying: Copying, outgoing: int, block: bytes, offset: int) -> None:
+    copying.check()
     view = memoryview(block)
     while view:
         written = os.pwrite(outgoing, view, offset)
         view, offset = view[written:], offset + written
+    copying.sent_bytes += len(block)
+    if copying.sent_bytes - copying.synced_bytes >= AT_ONCE:
+        os.fdatasync(outgoing)
+        copying.synced_bytes = copying.sent_bytes
 
 
 def _empty(copying: Copying, outgoing: int, offset: int, size: int) -> None:
@@ -255,9 +261,7 @@ def _empty(copying: Copying, outgoing: int, offset: int, size: int) -> None:
         length = min(BLOCK, end - offset)
         there = os.pread(outgoing, length, offset)
         if there.count(0) != len(there):
-            copying.check()
-            _write(outgoing, bytes(len(there)), offset)
-            copying.sent_bytes += len(there)
+            _send(copying, outgoing, bytes(len(there)), offset)
         offset += length
 
 

@@ -19,17 +19,16 @@ import json
 import logging
 import os
 import re
-import shutil
 import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from threading import get_native_id
 from typing import Any
 
 from meghdwar.driver.hypervisor import Claim, Full, HypervisorError, Stale, Unreachable, Version
+from meghdwar.driver.local.files import remove_tree, replace_file, sync_folder
 
 MARKER = "meghdwar-gateway"
 NOTHING = (f".{MARKER}.new-", "lost+found")  # what does not make a folder somebody's
@@ -125,50 +124,6 @@ def _error(gateway: str, asked: str, error: OSError) -> HypervisorError:
         case errno.ESTALE | errno.ETIMEDOUT | errno.EHOSTDOWN | errno.EIO:
             return Unreachable(gateway, asked, why)
     return HypervisorError(gateway, asked, f"{why}: see whether the folder is what it should be")
-
-
-# files
-def sync_folder(path: Path) -> None:
-    """What was made, renamed or taken away in this folder survives a power cut."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """The file has this content, or still what it had before: nothing in between, after a power cut too."""
-    # a name that no other thread has, of whatever process: drivers work several instances at once
-    new = path.with_name(f".{path.name}.new-{os.getpid()}-{get_native_id()}")
-    try:
-        with open(new, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            file.write(content)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        new.rename(path)
-    except BaseException:
-        with suppress(OSError):
-            new.unlink()
-        raise
-    sync_folder(path.parent)
-
-
-def remove_tree(path: Path) -> None:
-    """The folder is gone, with folders in it that nobody may write to; one that is not there is gone already."""
-    if path.is_symlink() or not path.is_dir():
-        path.unlink(missing_ok=True)
-        return
-    try:
-        shutil.rmtree(path)
-    except PermissionError:
-        path.chmod(0o700)
-        for folder, folders, _ in os.walk(path):
-            for each in folders:
-                if not os.path.islink(os.path.join(folder, each)):
-                    os.chmod(os.path.join(folder, each), 0o700)
-        shutil.rmtree(path)
 
 
 class Folder:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from hashlib import file_digest, sha256
 from pathlib import Path
 from threading import get_native_id
 
-from meghdwar.driver.local.folder import NAME, remove_tree, replace_file, sync_folder
+from meghdwar.driver.local.files import copy_file, remove_tree, replace_file, sync_folder
+from meghdwar.driver.local.folder import NAME
 
 START = "start"  # what a folder runs when the descriptor gives no command
 
@@ -106,7 +106,4 @@ def _copy(origin: Path, new: Path) -> None:
         elif each.is_dir():
             target.mkdir()
         else:
-            shutil.copyfile(each, target)
-            target.chmod(0o755 if _runs(each) else 0o644)
-            with open(target, "rb") as file:
-                os.fsync(file.fileno())
+            copy_file(each, target, 0o755 if _runs(each) else 0o644)

@@ -16,7 +16,8 @@ from pathlib import Path
 from threading import get_native_id
 
 from meghdwar.driver.local import launcher
-from meghdwar.driver.local.folder import Place, remove_tree, started
+from meghdwar.driver.local.files import remove_tree
+from meghdwar.driver.local.folder import Place, started
 
 GRACE_S = 2.0  # what is asked to end gets this long
 HUNT_S = 10.0  # and what has lost its launcher is looked for this long

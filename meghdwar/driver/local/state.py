@@ -13,7 +13,8 @@ from pathlib import Path
 from meghdwar.driver.hypervisor import Version
 from meghdwar.driver.instance import Disk, Files
 from meghdwar.driver.local import process
-from meghdwar.driver.local.folder import Place, replace_file, sync_folder
+from meghdwar.driver.local.files import replace_file, sync_folder
+from meghdwar.driver.local.folder import Place
 
 
 class StateError(Exception):

@@ -229,8 +229,11 @@ def test_a_write_through_memory(copies: Copies) -> None:
         assert (copies.target / "file").read_bytes()[:2] == b"\1\2"
 
 
-def test_what_was_compared_is_not_read_again(copies: Copies) -> None:
+@pytest.mark.parametrize("names", [1, 2])
+def test_what_was_compared_is_not_read_again(copies: Copies, names: int) -> None:
     (copies.source / "file").write_bytes(b"x" * 5000)
+    if names == 2:
+        os.link(copies.source / "file", copies.source / "twin")
     time.sleep(0.12)
     copies.copy()
     time.sleep(0.12)

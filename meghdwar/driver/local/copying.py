@@ -72,20 +72,26 @@ def _folder(copying: Copying, name: str) -> None:
     source, target = copying.source / name, copying.target / name
     try:
         before = source.lstat()
-        entries = {each.name: each.stat(follow_symlinks=False) for each in os.scandir(source)}
+        entries = _listed(source)
     except FileNotFoundError:
         return _vanished(copying, name)
     changed = _make_folder(copying, target)
-    for extra in sorted(set(os.listdir(target)) - entries.keys()):
+    there = _listed(target)
+    for extra in sorted(there.keys() - entries.keys()):
         copying.check()
         remove_tree(target / extra)
         changed = True
     for each in sorted(entries):
-        changed |= _entry(copying, f"{name}/{each}" if name else each, entries[each])
+        changed |= _entry(copying, f"{name}/{each}" if name else each, entries[each], there.get(each))
     _dress(source, target, before)
     if changed:
         sync_folder(target)
     return None
+
+
+def _listed(folder: Path) -> dict[str, os.stat_result]:
+    with os.scandir(folder) as entries:
+        return {each.name: each.stat(follow_symlinks=False) for each in entries}
 
 
 def _make_folder(copying: Copying, target: Path) -> bool:
@@ -100,19 +106,19 @@ def _make_folder(copying: Copying, target: Path) -> bool:
     return True
 
 
-def _entry(copying: Copying, name: str, status: os.stat_result) -> bool:
-    """Whether something was made or taken away in the folder that it is in."""
+def _entry(copying: Copying, name: str, status: os.stat_result, there: os.stat_result | None) -> bool:
+    """Whether something was made or taken away in the folder that it is in. `there` is what the target has."""
+    if stat.S_ISREG(status.st_mode):
+        if status.st_nlink > 1:
+            first = copying.links.setdefault(_inode(status), name)
+            if first != name:
+                return _link(copying, copying.target / first, copying.target / name)
+        return False if _untouched(copying, name, status, there) else _file(copying, name)
     source, target = copying.source / name, copying.target / name
     if stat.S_ISDIR(status.st_mode):
         new = not target.is_dir()
         _folder(copying, name)
         return new
-    if stat.S_ISREG(status.st_mode):
-        if status.st_nlink > 1:
-            first = copying.links.setdefault((status.st_dev, status.st_ino), name)
-            if first != name:
-                return _link(copying, copying.target / first, target)
-        return _file(copying, name)
     if stat.S_ISLNK(status.st_mode):
         return _symlink(copying, source, target)
     if stat.S_ISFIFO(status.st_mode):
@@ -163,9 +169,6 @@ def _vanished(copying: Copying, name: str) -> None:
 def _file(copying: Copying, name: str) -> bool:
     source, target = copying.source / name, copying.target / name
     copying.check()
-    copying.files += 1
-    if _untouched(copying, name):
-        return False
     try:
         incoming = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -350,18 +353,17 @@ def _is_settled(status: os.stat_result, now_ns: int) -> bool:
     return now_ns - status.st_ctime_ns > TICK_NS and status.st_ctime_ns % 10**9 != 0
 
 
-def _untouched(copying: Copying, name: str) -> bool:
+def _untouched(copying: Copying, name: str, source: os.stat_result, target: os.stat_result | None) -> bool:
     """Whether both sides are, provably, as they were when they were found to be the same."""
-    with suppress(FileNotFoundError):
-        source = (copying.source / name).lstat()
-        target = (copying.target / name).lstat()
-        marks = [_mark(source), _mark(target)]
-        if copying.known.get(name) == marks and _inode(target) not in copying.taken:
-            copying.taken.add(_inode(target))
-            copying.seen[name] = marks
-            copying.untouched_bytes += source.st_size
-            return True
-    return False
+    copying.files += 1
+    marks = copying.known.get(name)
+    if marks is None or target is None or marks != [_mark(source), _mark(target)] or _inode(target) in copying.taken:
+        return False
+    copying.check()
+    copying.taken.add(_inode(target))
+    copying.seen[name] = marks
+    copying.untouched_bytes += source.st_size
+    return True
 
 
 def _is_timed(*paths: Path) -> bool:

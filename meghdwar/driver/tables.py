@@ -108,6 +108,63 @@ subscribers = Table(
     sqlite_with_rowid=False,
 )
 
+# Packages: what is known of each is JSON text, its bytes are in a folder, by digest.
+ONBOARDED = text("onboarding_state = 'ONBOARDED'")
+
+packages = Table(
+    "packages",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("project", Text, nullable=False),
+    Column("onboarding_state", Text, nullable=False),
+    Column("operational_state", Text, nullable=False),
+    Column("user_data", Text, nullable=False),
+    Column("vnfd_id", Text),
+    Column("digest", Text),
+    Column("size", BigInteger),
+    Column("found", Text),
+    Column("failure", Text),
+    Column("created_at", Float, nullable=False),
+    Index("packages_project", "project", "created_at", "id"),
+    Index("packages_digest", "digest"),
+    Index("packages_state", "onboarding_state"),
+    Index("packages_one_vnfd", "project", "vnfd_id", unique=True, sqlite_where=ONBOARDED, postgresql_where=ONBOARDED),
+)
+
+package_uses = Table(
+    "package_uses",
+    metadata,
+    Column("package", Text, nullable=False),
+    Column("application", Text, nullable=False),
+    PrimaryKeyConstraint("package", "application"),
+    sqlite_with_rowid=False,
+)
+
+package_subscriptions = Table(
+    "package_subscriptions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("project", Text, nullable=False),
+    Column("callback", Text, nullable=False),
+    Column("filter", Text, nullable=False),
+    Column("authentication", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Index("package_subscriptions_project", "project", "created_at", "id"),
+)
+
+# What subscribers are still to be told, written down together with what happened.
+package_notifications = Table(
+    "package_notifications",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("subscription", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Index("package_notifications_due_at", "due_at"),
+    Index("package_notifications_subscription", "subscription"),
+)
+
 
 class now(FunctionElement[float]):  # noqa: N801 - it is a function in SQL
     """Seconds since 1970 at this moment, not at the beginning of the transaction, by the clock of the database."""

@@ -100,6 +100,28 @@ def test_the_migrations_make_the_tables_that_the_code_uses(tmp_path: Path) -> No
     opened.close()
 
 
+@pytest.mark.parametrize("older", sorted(database.OLDER))
+def test_tables_of_each_older_version_are_upgraded(tmp_path: Path, older: str) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    path = tmp_path / "a.db"
+    path.touch()
+    engine = database.make_engine(database.make_url(f"sqlite:///{path}"), 15)
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", "meghdwar.driver:migrations")
+        config.attributes["connection"] = connection
+        command.upgrade(config, older)
+        connection.exec_driver_sql("INSERT INTO gateways VALUES ('kept', '{}', 1.0)")
+    engine.dispose()
+    opened = database.open(str(path))
+    with opened.engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT version_num FROM meghdwar_schema").scalar() == database.SCHEMA
+        assert connection.exec_driver_sql("SELECT name FROM gateways").scalar() == "kept"
+    opened.close()
+
+
 def test_tables_of_a_newer_version_are_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     database.open(str(path)).close()

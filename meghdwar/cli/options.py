@@ -126,6 +126,15 @@ def _moves(commands: _SubParsersAction[ArgumentParser]) -> None:
     _where(move)
     move.add_argument("--reason", metavar="TEXT", default="", help="why, for whoever reads the journal")
 
+    for name, what in (
+        ("stop", "stop an instance where it is; its state stays"),
+        ("start", "start an instance again that was stopped"),
+        ("heal", "end whatever runs of an instance, and start it again where it is"),
+    ):
+        power = _command(commands, name, what, f"mdw {name} arena")
+        power.add_argument("instance", metavar="INSTANCE", help="its name, or cloudlet, or cloudlet/subscriber")
+        power.add_argument("--reason", metavar="TEXT", default="", help="why, for whoever reads the journal")
+
 
 def _where(parser: ArgumentParser) -> None:
     parser.add_argument("instance", metavar="INSTANCE", help="its name, or cloudlet, or cloudlet/subscriber")

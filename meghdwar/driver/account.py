@@ -48,6 +48,16 @@ def account(entries: Sequence[Entry]) -> Account:
     )
 
 
+def why(entries: Sequence[Entry]) -> str:
+    """What failed first, so that it was undone."""
+    return next((str(entry.detail.get("error", "")) for entry in entries if entry.phase == FAILED), "")
+
+
+def left(entries: Sequence[Entry]) -> str:
+    """What could not be tidied up, because its gateway did not answer."""
+    return "; ".join(str(entry.detail["left"]) for entry in entries if entry.detail.get("left"))
+
+
 def _steps(entries: Sequence[Entry]) -> list[Took]:
     """One for each time that a step was done or undone, in the order in which they began."""
     took: dict[tuple[str, str], Took] = {}

@@ -31,7 +31,7 @@ from meghdwar.driver.gateways import connect
 from meghdwar.driver.handoff import STEPS, NoStack, Scene, Stack
 from meghdwar.driver.hypervisor import Access, Claim, Hypervisor, HypervisorError, Stale
 from meghdwar.driver.instance import Instance
-from meghdwar.driver.inventory import ApplicationRecord, GatewayRecord, InstanceRecord, Taken
+from meghdwar.driver.inventory import DEFAULT_PROJECT, ApplicationRecord, GatewayRecord, InstanceRecord, Taken
 from meghdwar.driver.lease import Lease
 from meghdwar.driver.logs import about, now_about
 from meghdwar.driver.mobility import Sighting
@@ -149,8 +149,12 @@ class Driver:
 
         Raises DriverError for gateways that nobody made known, and when the application is up from another plan.
         """
-        asked = wanted(bundle, parameters)
-        record = self._record(bundle, router, images, parameters)
+        record = self.admit(self.record(bundle, router, images, parameters))
+        return self.bring_up(record.name, "mdw up")
+
+    def admit(self, record: ApplicationRecord) -> ApplicationRecord:
+        """Makes an application known, when it can be brought up; nothing of it is built. Errors as of `up`."""
+        asked = self._wanted_by(record)
         self._same_plan(record)
         self._room(asked)
         self._known_gateways(asked)
@@ -160,15 +164,27 @@ class Driver:
             self._same_plan(record)
             raise
         self._same_plan(record)  # another driver may have been quicker, with another plan
+        return record
+
+    def bring_up(self, application: str, reason: str) -> list[Operation]:
+        """Builds every instance of an application that was made known which is not there yet."""
         return [
             operation
-            for instance, gateway in asked.instances()
-            if (operation := self.build(instance, gateway, "mdw up")) is not None
+            for instance, gateway in self.wanted(application).instances()
+            if (operation := self.build(instance, gateway, reason)) is not None
         ]
 
-    def _record(
-        self, bundle: Bundle, router: str, images: Path | None, parameters: Mapping[str, object] | None
+    def record(
+        self,
+        bundle: Bundle,
+        router: str = "none",
+        images: Path | None = None,
+        parameters: Mapping[str, object] | None = None,
+        *,
+        project: str = DEFAULT_PROJECT,
+        title: str = "",
     ) -> ApplicationRecord:
+        """What is remembered of an application that comes from this bundle. Raises DriverError for a bad router."""
         try:
             routers.make(router)
         except ValueError as error:
@@ -182,6 +198,8 @@ class Driver:
             router=router,
             images=None if images is None else str(images.absolute()),
             parameters=json.dumps(dict(parameters or {}), sort_keys=True),
+            project=project,
+            title=title,
         )
 
     def _same_plan(self, record: ApplicationRecord) -> None:
@@ -258,6 +276,41 @@ class Driver:
             return self.resume(open_.id)
         return self._begin(Operation("", "build", instance.application, instance.name, target=gateway, reason=reason))
 
+    def prepared_build(self, instance: Instance, gateway: str, reason: str) -> Operation:
+        """The build that `build` would make, checked against everything that is known; nothing is changed."""
+        asked = self.wanted(instance.application)
+        reach = asked.reach(instance.cloudlet)
+        there = self.inventory.find_instance(instance.name)
+        self.inventory.gateway(gateway)
+        if there is not None and there.gateway is not None:
+            raise DriverError(f"cannot build {instance.name}: it is at {there.gateway} already")
+        if gateway not in reach:
+            raise DriverError(f"cannot build {instance.name} at {gateway}: its cluster has {', '.join(reach)}")
+        self._place_for(f"build {instance.name} at {gateway}", asked, gateway)
+        return Operation("", "build", instance.application, instance.name, target=gateway, reason=reason)
+
+    def prepared(self, kind: str, instance: str, reason: str) -> Operation:
+        """A stop, start, heal or terminate of an instance at its home, checked; nothing is changed."""
+        record = self.inventory.instance(instance)
+        if record.gateway is None:
+            raise DriverError(f"cannot {kind} {instance}: it is nowhere; build it first")
+        if kind == "start" and not record.stopped:
+            raise DriverError(f"cannot start {instance}: nobody stopped it; when it does not serve, heal it")
+        return Operation("", kind, record.instance.application, instance, source=record.gateway, reason=reason)
+
+    def power(self, kind: str, instance: str, reason: str = "") -> Operation:
+        """Stops an instance at its home, starts it again, or heals it: ends whatever runs of it, and starts it."""
+        return self._begin(self.prepared(kind, instance, reason or f"mdw {kind}"))
+
+    def leave(self, operation: Operation, *, expected: int | None = None) -> Operation:
+        """Writes an operation down for whoever works what is left (see `abandoned`), and comes back at once.
+
+        Raises Busy when the instance is claimed, or Changed when its epoch is not the `expected` one.
+        """
+        operation, claim = self.journal.begin(operation, self.owner, expected=expected)
+        self.journal.release(claim)
+        return operation
+
     def _terminate(self, record: InstanceRecord) -> Operation | None:
         open_ = self._unended(record.name)
         if open_ is not None:
@@ -297,9 +350,9 @@ class Driver:
             raise DriverError(f"cannot move {instance} to {target}: it is there already")
         if target not in reach:
             raise DriverError(f"cannot move {instance} to {target}: its cluster has {', '.join(reach)}")
-        capacity = asked.gateways[target].capacity
-        if capacity is not None and self.inventory.count_at(target) >= capacity:
-            raise DriverError(f"cannot move {instance} to {target}: it is full ({capacity} cloudlets)")
+        if record.stopped:
+            raise DriverError(f"cannot move {instance}: it is stopped; start it first")
+        self._place_for(f"move {instance} to {target}", asked, target)
         rule = asked.mobility.get(record.instance.cloudlet)
         strategy = strategy or (rule.strategy if rule else STRATEGY)
         for gateway in (record.gateway, target):
@@ -319,6 +372,11 @@ class Driver:
             strategy=strategy,
             reason=reason or "mdw move",
         )
+
+    def _place_for(self, act: str, asked: Wanted, gateway: str) -> None:
+        capacity = asked.gateways[gateway].capacity
+        if capacity is not None and self.inventory.count_at(gateway) >= capacity:
+            raise DriverError(f"cannot {act}: it is full ({capacity} cloudlets)")
 
     def preview(self, instance: str, target: str, *, strategy: str = "") -> Preview:
         """What such a move would do and cost; nothing is changed."""
@@ -457,6 +515,9 @@ class Driver:
                 self._run(operation, scene, claim)
             ended = self.journal.operation(operation.id)
             LOG.info("%s %s%s", ended.kind, ended.status, f": {ended.error}" if ended.error else "")
+        if ended.kind == "terminate" and ended.status == COMPLETED:
+            with suppress(Taken):  # it is being built again
+                self.inventory.remove_instance(ended.instance)
         self.listener(Event(ended))
         return ended
 

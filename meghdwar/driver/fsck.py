@@ -25,6 +25,7 @@ CODES: Mapping[str, str] = {
     "disk-missing": "a disk of the state is not at its home",
     "not-writer": "the copy at an instance's home may not write",
     "stopped": "an instance does not run at its home",
+    "running": "an instance runs at its home that somebody stopped",
     "no-state": "an instance runs at its home without its state",
     "second-writer": "a copy somewhere else may write as well",
     "newer-epoch": "a gateway has seen a newer epoch: another database works it, or this one is a backup",
@@ -163,7 +164,13 @@ def _at_home(record: InstanceRecord, home: str, copies: Mapping[str, Seen], newe
     elif not lost:
         mend = None if newer or any(each.writer for each in others.values()) else START
         help_ = "mdw fsck --mend starts it" if mend else "mend the other problems of it first"
-        if seen.power is not Power.RUNNING:
+        if record.stopped:
+            if seen.power is Power.RUNNING:
+                message = f"{name} runs at {home}, and somebody stopped it"
+                yield Problem(
+                    "running", message, f"say how it should be: mdw start {name}, or mdw stop {name}", name, home
+                )
+        elif seen.power is not Power.RUNNING:
             yield Problem("stopped", f"{name} is {seen.power.value} at {home}, its home", help_, name, home, mend)
         elif set(seen.attached) < {disk.name for disk in record.instance.disks}:
             yield Problem("no-state", f"{name} runs at {home} without its state", help_, name, home, mend)

@@ -1,4 +1,4 @@
-"""The steps of a move, a build and a terminate, each with its way back beside it.
+"""The steps of every operation, each with its way back beside it; a move has most of them.
 
     stage     the image and a copy of the state are at the target, while the source goes on
     fence     the source's copy may not be started again
@@ -314,7 +314,7 @@ def unattach(scene: Scene) -> None:
 # wake
 def wake(scene: Scene) -> None:
     scene.at_target().start(scene.instance, scene.claim)  # also after a live move: the gateway may have been rebooted
-    await_ready(scene)
+    await_ready(scene, scene.at_target())
 
 
 def unwake(scene: Scene) -> None:
@@ -322,9 +322,9 @@ def unwake(scene: Scene) -> None:
         scene.at_target().stop(scene.instance, scene.claim)
 
 
-def await_ready(scene: Scene) -> None:
-    """Waits until it serves at the target, at most as long as its Ready says."""
-    target, ready = scene.at_target(), scene.instance.ready
+def await_ready(scene: Scene, target: Hypervisor) -> None:
+    """Waits until it serves there, at most as long as its Ready says."""
+    ready = scene.instance.ready
     end, pause_s = scene.clock.now() + ready.within_s, 0.004
     while not target.probe(scene.instance):
         if scene.clock.now() >= end:
@@ -374,6 +374,43 @@ def withdraw(scene: Scene) -> None:
     scene.router.withdraw(scene.instance)
 
 
+# stop, start and heal, at its home
+def halt(scene: Scene) -> None:
+    scene.at_source().stop(scene.instance, scene.claim)
+    scene.journal.halt(scene.instance.name, True, scene.claim)
+
+
+def unhalt(scene: Scene) -> None:
+    """It may still run, and is to: a stop that was not done was not asked for."""
+    revive(scene)
+
+
+def revive(scene: Scene) -> None:
+    home, instance, claim = scene.at_source(), scene.instance, scene.claim
+    if home.look(instance).power is Power.PAUSED:
+        home.resume(instance, claim)
+    for disk in instance.disks:
+        home.attach(instance, disk, claim)
+    home.start(instance, claim)
+    await_ready(scene, home)
+    scene.journal.halt(instance.name, False, claim)
+
+
+def unrevive(scene: Scene) -> None:
+    """It did not become ready: it stands still, as it did before."""
+    halt(scene)
+
+
+def renew(scene: Scene) -> None:
+    """It may hang, or have died: whatever runs of it is ended first."""
+    scene.at_source().stop(scene.instance, scene.claim)
+    revive(scene)
+
+
+def let_be(scene: Scene) -> None:
+    """What could not be healed is no worse than it was."""
+
+
 MOVE: Sequence[Step[Scene]] = (
     Step("stage", stage, unstage, leaves=True),
     Step("fence", fence, unfence),
@@ -397,4 +434,14 @@ TERMINATE: Sequence[Step[Scene]] = (
     Step("retire", retire),
     Step("settle", settle),
 )
-STEPS: Mapping[str, Sequence[Step[Scene]]] = {"build": BUILD, "move": MOVE, "terminate": TERMINATE}
+STOP: Sequence[Step[Scene]] = (Step("halt", halt, unhalt, leaves=True),)
+START: Sequence[Step[Scene]] = (Step("revive", revive, unrevive, leaves=True),)
+HEAL: Sequence[Step[Scene]] = (Step("renew", renew, let_be),)
+STEPS: Mapping[str, Sequence[Step[Scene]]] = {
+    "build": BUILD,
+    "move": MOVE,
+    "terminate": TERMINATE,
+    "stop": STOP,
+    "start": START,
+    "heal": HEAL,
+}

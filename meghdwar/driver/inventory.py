@@ -9,6 +9,8 @@ from meghdwar.diagnostics import nearest
 from meghdwar.driver.hypervisor import Access
 from meghdwar.driver.instance import Instance
 
+DEFAULT_PROJECT = "default"  # whose it is when nobody says
+
 
 class Unknown(LookupError):
     """There is no such thing; the message says which name may have been meant."""
@@ -37,7 +39,8 @@ class GatewayRecord:
 @dataclass(frozen=True, slots=True)
 class ApplicationRecord:
     """An application that is up. `plan` is the text of its plan file, whose `digest` and `identity` are beside it;
-    `router` and `images` are as they were given to `mdw up`, `parameters` what its inputs are."""
+    `router` and `images` are as they were given to `mdw up`, `parameters` what its inputs are. `project` is whose it
+    is, `title` how that project calls it ("": by its name, which no two projects share)."""
 
     name: str
     digest: str
@@ -47,6 +50,19 @@ class ApplicationRecord:
     images: str | None = None
     parameters: str = "{}"  # JSON
     stack: str | None = None
+    project: str = DEFAULT_PROJECT
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a server was asked to do with a whole application, until it is done. `error` is why the last try did not do
+    it; `asked_at` in seconds since 1970."""
+
+    application: str
+    act: str  # up or down
+    error: str = ""
+    asked_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +70,7 @@ class InstanceRecord:
     """An instance, and the gateway where its writer is (None: nowhere, it is being built or was terminated).
 
     `epoch` only ever grows, also over terminate and build. `owner` holds the lease until `lease_until` (seconds since
-    1970 by the database's clock).
+    1970 by the database's clock). `stopped`: it is not to run, because somebody stopped it.
     """
 
     instance: Instance
@@ -62,6 +78,7 @@ class InstanceRecord:
     epoch: int = 0
     owner: str | None = None
     lease_until: float | None = None
+    stopped: bool = False
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -14,11 +14,22 @@ from meghdwar.driver.hypervisor import Claim, Stale
 from meghdwar.driver.identifier import new_id
 from meghdwar.driver.inventory import Unknown
 from meghdwar.driver.lease import MARGIN, Keeper, Lease
-from meghdwar.driver.operation import ENDED, FENCED, RUNNING, WAITING, Busy, Entry, Fenced, JournalError, Operation
+from meghdwar.driver.operation import (
+    ENDED,
+    FENCED,
+    RUNNING,
+    WAITING,
+    Busy,
+    Changed,
+    Entry,
+    Fenced,
+    JournalError,
+    Operation,
+)
 from meghdwar.driver.plain import fit, to_fenced, to_text
 from meghdwar.driver.statements import Statements
 from meghdwar.driver.tables import entries, operations
-from meghdwar.driver.transactions import Transactions, alive_s
+from meghdwar.driver.transactions import Prepared, Transactions, alive_s
 
 T = TypeVar("T")
 _PRUNED_AT_ONCE = 500  # operations in one transaction, so that others get their turn
@@ -76,11 +87,15 @@ class SqlJournal:
         lease.extend(deadline)
 
     # operations
-    def begin(self, operation: Operation, owner: str) -> tuple[Operation, Lease]:
+    def begin(self, operation: Operation, owner: str, *, expected: int | None = None) -> tuple[Operation, Lease]:
+        """With `expected`, raises Changed when the epoch was another one before."""
         begun = operation
 
         def write(connection: Connection, epoch: int, at: float) -> None:
             nonlocal begun
+            if expected is not None and epoch != expected + 1:
+                why = f"it has changed since (epoch {epoch - 1}, not {expected}); look at it again"
+                raise Changed(f"cannot {operation.kind} {operation.instance}: {why}")
             self._must_be_at(connection, operation)
             begun = self._add(connection, replace(operation, status=RUNNING, created_at=at))
 
@@ -213,14 +228,20 @@ class SqlJournal:
         self._append(operation_id, entries, claim, also, give_back=status)
 
     def place(self, instance: str, gateway: str | None, claim: Claim) -> None:
+        self._change(instance, self._sql.place, {"name": instance, "new_gateway": gateway}, claim)
+
+    def halt(self, instance: str, stopped: bool, claim: Claim) -> None:
+        self._change(instance, self._sql.halt, {"name": instance, "new_stopped": stopped}, claim)
+
+    def _change(self, instance: str, statement: Prepared, changed: Mapping[str, object], claim: Claim) -> None:
         given = {"name": instance, "mine": claim.epoch, "lease_s": self.lease_s}
         deadline = self._deadline()
 
         def work(connection: Connection, _: bool) -> None:
             if self._sql.hold_instance.first(connection, given) is None:
                 raise self._stale(connection, instance, claim.epoch)
-            if not self._sql.place.run(connection, {"name": instance, "new_gateway": gateway}):
-                raise JournalError(f"cannot place {instance}: there is no such instance; see mdw status")
+            if not statement.run(connection, changed):
+                raise JournalError(f"cannot change {instance}: there is no such instance; see mdw status")
 
         self._transactions.write(work, patience_s=self._patience_s(claim))
         _extend(claim, deadline)

@@ -1,7 +1,7 @@
 """What the driver does to an instance, one operation at a time, and what it writes down of it.
 
-An operation is a build, a move or a terminate: a list of steps that are done in order, each written to the journal
-before it is done. The journal is the only state that an operation has.
+An operation is a build, a move, a terminate, or a stop, start or heal at its home: a list of steps that are done in
+order, each written to the journal before it is done. The journal is the only state that an operation has.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ class Fenced:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`source` is None for a build and `target` None for a terminate; both are gateways by name.
+    """`source` is None for a build, and `target` is there for builds and moves; both are gateways by name.
 
     Times are seconds since 1970, by the clock of the database.
     """
 
     id: str
-    kind: str  # build, move or terminate
+    kind: str  # build, move, terminate, stop, start or heal
     application: str
     instance: str
     source: str | None = None
@@ -89,6 +89,10 @@ class Busy(JournalError):
         self.free_in_s = free_in_s
 
 
+class Changed(JournalError):
+    """The instance is not any more as whoever asks has seen it; the message says how."""
+
+
 class Journal(Protocol):
     """Where operations are written down; several drivers share one.
 
@@ -114,7 +118,11 @@ class Journal(Protocol):
         ...
 
     def place(self, instance: str, gateway: str | None, claim: Claim) -> None:
-        """From now on its home is that gateway (None: it has none)."""
+        """From now on its home is that gateway (None: it has none), where it is to run."""
+        ...
+
+    def halt(self, instance: str, stopped: bool, claim: Claim) -> None:
+        """From now on it is to stand still at its home, or to run there again."""
         ...
 
     def fence(self, operation_id: str, fenced: Fenced, claim: Claim) -> None:

@@ -13,10 +13,11 @@ from meghdwar.driver.inventory import (
     InstanceRecord,
     SubscriberRecord,
     Taken,
+    Task,
     Unknown,
 )
-from meghdwar.driver.plain import to_access, to_instance, to_text
-from meghdwar.driver.tables import applications, claims, gateways, instances, now, operations, subscribers
+from meghdwar.driver.plain import fit, to_access, to_instance, to_text
+from meghdwar.driver.tables import applications, claims, gateways, instances, now, operations, subscribers, tasks
 from meghdwar.driver.transactions import Prepared, Transactions
 
 PATIENCE_S = 10.0
@@ -127,9 +128,40 @@ class SqlInventory:
             if there := connection.execute(count).scalar_one():
                 raise Taken(f"cannot remove application {name}: {there} instances of it are left; mdw down ends them")
             connection.execute(delete(subscribers).where(subscribers.c.application == name))
+            connection.execute(delete(tasks).where(tasks.c.application == name))
             connection.execute(delete(applications).where(applications.c.name == name))
 
         self._transactions.write(work)
+
+    # tasks
+    def tasks(self) -> list[Task]:
+        """The oldest first."""
+        query = select(tasks).order_by(tasks.c.asked_at, tasks.c.application)
+        rows = self._transactions.read(lambda connection: connection.execute(query).all())
+        return [Task(**row._asdict()) for row in rows]
+
+    def find_task(self, application: str) -> Task | None:
+        query = select(tasks).where(tasks.c.application == application)
+        row = self._transactions.read(lambda connection: connection.execute(query).first())
+        return None if row is None else Task(**row._asdict())
+
+    def put_task(self, task: Task) -> None:
+        """Instead of the one that the application has."""
+        values = {"act": task.act, "error": fit(task.error), "asked_at": task.asked_at or now()}
+        new = self._insert(tasks).values(application=task.application, **values)
+        put = new.on_conflict_do_update(index_elements=[tasks.c.application], set_=values)
+        self._transactions.write(lambda connection, _: connection.execute(put))
+
+    def fail_task(self, application: str, act: str, error: str) -> None:
+        """Notes why it was not done, unless something else was asked for since."""
+        same = (tasks.c.application == application, tasks.c.act == act)
+        note = update(tasks).where(*same).values(error=fit(error))
+        self._transactions.write(lambda connection, _: connection.execute(note))
+
+    def end_task(self, application: str, act: str) -> None:
+        """It is done. Whatever else was asked for since stays."""
+        done = delete(tasks).where(tasks.c.application == application, tasks.c.act == act)
+        self._transactions.write(lambda connection, _: connection.execute(done))
 
     # instances
     def instances(self, application: str | None = None, gateway: str | None = None) -> list[InstanceRecord]:
@@ -241,7 +273,9 @@ def _application(row: Any) -> ApplicationRecord:
 
 
 def _instance(row: Any) -> InstanceRecord:
-    return InstanceRecord(to_instance(row.instance), row.gateway, row.epoch or 0, row.owner, row.lease_until)
+    return InstanceRecord(
+        to_instance(row.instance), row.gateway, row.epoch or 0, row.owner, row.lease_until, bool(row.stopped)
+    )
 
 
 def _subscriber(row: Any) -> SubscriberRecord:

@@ -45,7 +45,8 @@ HOLDER = select(claims.c.epoch, claims.c.owner, (claims.c.lease_until - now()).l
 IS_HELD = select(claims.c.epoch).where(
     claims.c.instance == _name, claims.c.epoch == _mine, claims.c.owner == bindparam("owner")
 )
-PLACE = update(instances).where(instances.c.name == _name).values(gateway=bindparam("new_gateway"))
+PLACE = update(instances).where(instances.c.name == _name).values(gateway=bindparam("new_gateway"), stopped=False)
+HALT = update(instances).where(instances.c.name == _name).values(stopped=bindparam("new_stopped"))
 RELEASE = update(claims).where(claims.c.instance == _name, claims.c.epoch == _mine).values(owner=None, lease_until=None)
 
 # Each write begins with one of these: it locks the row of the claim, and finds it only where the claim still holds.
@@ -130,5 +131,6 @@ class Statements:
         # entries
         self.add_entry, self.entry, self.entries = prepared(ADD_ENTRY), prepared(ENTRY), prepared(ENTRIES)
         # instances
-        self.home, self.place, self.instance_of = prepared(HOME), prepared(PLACE), prepared(INSTANCE_OF)
+        self.home, self.place, self.halt = prepared(HOME), prepared(PLACE), prepared(HALT)
+        self.instance_of = prepared(INSTANCE_OF)
         self.instance_names = prepared(INSTANCE_NAMES)

@@ -8,7 +8,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, PrimaryKeyConstraint, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    false,
+    text,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -33,6 +46,18 @@ applications = Table(
     Column("images", Text),
     Column("parameters", Text, nullable=False),
     Column("stack", Text),
+    Column("project", Text, nullable=False, server_default="default"),
+    Column("title", Text, nullable=False, server_default=""),
+)
+
+# What a server was asked to do with a whole application, until it is done.
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("application", Text, primary_key=True),
+    Column("act", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("asked_at", Float, nullable=False),
 )
 
 instances = Table(
@@ -42,6 +67,7 @@ instances = Table(
     Column("application", Text, nullable=False),
     Column("instance", Text, nullable=False),
     Column("gateway", Text),
+    Column("stopped", Boolean, nullable=False, server_default=false()),
     Index("instances_application", "application", "name"),
     Index("instances_gateway", "gateway"),
 )

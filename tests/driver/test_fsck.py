@@ -50,6 +50,8 @@ TURNED_BACK = replace(
         (picture(a=Seen("arena", epoch=5)), [("missing", "edge_a", None)]),
         (picture(a=replace(SOUND, power=Power.STOPPED, attached=())), [("stopped", "edge_a", START)]),
         (picture(a=replace(SOUND, power=Power.PAUSED)), [("stopped", "edge_a", START)]),
+        (picture(a=SOUND, records=[replace(RECORD, stopped=True)]), [("running", "edge_a", None)]),
+        (picture(a=replace(SOUND, power=Power.STOPPED), records=[replace(RECORD, stopped=True)]), []),
         (picture(a=replace(SOUND, attached=())), [("no-state", "edge_a", START)]),
         (picture(a=replace(SOUND, writer=False)), [("not-writer", "edge_a", None)]),
         (picture(a=replace(SOUND, disks=(), attached=())), [("disk-missing", "edge_a", None)]),

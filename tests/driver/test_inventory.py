@@ -17,6 +17,7 @@ from meghdwar.driver.inventory import (
     InstanceRecord,
     SubscriberRecord,
     Taken,
+    Task,
     Unknown,
 )
 from meghdwar.driver.operation import COMPENSATED, COMPLETED, Operation
@@ -161,3 +162,27 @@ def test_of_many_that_put_a_subscriber_at_once_one_wins_each_time(inventory: Sql
 
     with ThreadPoolExecutor(6) as pool:
         assert sum(pool.map(put, range(6))) == 5
+
+
+# what servers were asked to do
+def test_what_was_asked_for_last_counts(inventory: SqlInventory) -> None:
+    inventory.put_task(Task("game", "up", asked_at=5.0))
+    inventory.fail_task("game", "up", "the gateway is away")
+    assert inventory.tasks() == [Task("game", "up", "the gateway is away", 5.0)]
+    inventory.put_task(Task("game", "down", asked_at=6.0))
+    inventory.fail_task("game", "up", "too late")
+    inventory.end_task("game", "up")
+    assert inventory.find_task("game") == Task("game", "down", "", 6.0)
+    inventory.end_task("game", "down")
+    assert inventory.tasks() == []
+    inventory.put_task(Task("film", "down"))
+    assert inventory.tasks()[0].asked_at > 1e9, "the database's clock"
+
+
+def test_a_project_has_its_applications_and_a_task_goes_with_one(inventory: SqlInventory) -> None:
+    theirs = replace(GAME, project="red", title="shop")
+    inventory.add_application(theirs)
+    assert inventory.application("game") == theirs
+    inventory.put_task(Task("game", "down"))
+    inventory.remove_application("game")
+    assert inventory.find_task("game") is None

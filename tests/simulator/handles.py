@@ -155,6 +155,9 @@ class SimulatedJournal:
 
         world.transact(self._driver, "place", judged)
 
+    def halt(self, instance: str, stopped: bool, claim: Lease) -> None:
+        self._world.transact(self._driver, "halt", lambda: self._world.journal.halt(instance, stopped, claim))
+
     def fence(self, operation_id: str, fenced: Fenced, claim: Lease) -> None:
         self._write("fence", operation_id, lambda: self._world.journal.fence(operation_id, fenced, claim))
 

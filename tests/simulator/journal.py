@@ -105,6 +105,9 @@ class MemoryJournal:
     def place(self, instance: str, gateway: str | None, claim: Lease) -> None:
         self._held(claim).home = gateway
 
+    def halt(self, instance: str, stopped: bool, claim: Lease) -> None:
+        self._held(claim)
+
     def fence(self, operation_id: str, fenced: Fenced, claim: Lease) -> None:
         self._held(claim)
         self.operations[operation_id] = replace(self.operations[operation_id], fenced=fenced)

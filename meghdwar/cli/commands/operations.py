@@ -12,17 +12,15 @@ from typing import Any
 from meghdwar.cli.commands.names import resolve
 from meghdwar.cli.commands.output import dump, moment, seconds, size
 from meghdwar.cli.commands.output import show as show_rows
-from meghdwar.driver.account import account
+from meghdwar.driver.account import account, left, why
 from meghdwar.driver.control import Driver
 from meghdwar.driver.operation import (
     COMPENSATED,
     ENDED,
-    FAILED,
     RUNNING,
     WAITING,
     Busy,
     DriverError,
-    Entry,
     Fenced,
     Operation,
 )
@@ -89,16 +87,6 @@ def row(driver: Driver, operation: Operation) -> dict[str, Any]:
     }
 
 
-def why(entries: Sequence[Entry]) -> str:
-    """What failed first, so that it was undone."""
-    return next((str(entry.detail.get("error", "")) for entry in entries if entry.phase == FAILED), "")
-
-
-def left(entries: Sequence[Entry]) -> str:
-    """What could not be tidied up, because its gateway did not answer."""
-    return "; ".join(str(entry.detail["left"]) for entry in entries if entry.detail.get("left"))
-
-
 def told(options: Namespace, driver: Driver, operations: Sequence[Operation], nothing: str) -> int:
     """Prints what became of operations, and returns the exit status for it."""
     rows = [row(driver, operation) for operation in operations]
@@ -130,7 +118,14 @@ def sentence(row: dict[str, Any]) -> str:
     if row["status"] == "compensated":
         where = f"it is at {row['from']} as before" if row["from"] else "nothing is left of it"
         return f"{name}: the {row['kind']} was undone, {where}: {row['error']} ({id_})"
-    what = {"build": f"is up at {row['to']}", "move": f"is at {row['to']}", "terminate": "is gone"}[row["kind"]]
+    what = {
+        "build": f"is up at {row['to']}",
+        "move": f"is at {row['to']}",
+        "terminate": "is gone",
+        "stop": f"is stopped at {row['from']}",
+        "start": f"runs at {row['from']}",
+        "heal": f"runs at {row['from']}, begun anew",
+    }[row["kind"]]
     parts = [f"{name} {what}"]
     if row["gap_s"] is not None:
         parts.append(f"gap {seconds(row['gap_s'])}")

@@ -107,7 +107,7 @@ class Bundle:
         from shlex import quote
 
         files = ["-t", quote(self.template), "-e", quote(self.environment)]
-        return " ".join(["openstack", "stack", "create", *files, "--wait", quote(stack or _stack_name(self.name))])
+        return " ".join(["openstack", "stack", "create", *files, "--wait", quote(stack or stack_name(self.name))])
 
     def advice(self) -> list[str]:
         """What to add to the command, and why: one sentence each."""
@@ -118,7 +118,7 @@ class Bundle:
         ]
 
 
-def _stack_name(name: str) -> str:
+def stack_name(name: str) -> str:
     """The name as Heat takes it for a stack: letters, digits and ._-, a letter first."""
     import re
 

@@ -72,6 +72,7 @@ def run(options: Namespace) -> int:
         from meghdwar.cli.commands.progress import Progress
         from meghdwar.driver import database
         from meghdwar.driver.control import Driver
+        from meghdwar.driver.stacks import Stacks
     except ImportError as error:
         say(f"cannot start: {error.name or error} is not installed; pip install 'meghdwar[driver]'")
         return CANNOT
@@ -81,7 +82,7 @@ def run(options: Namespace) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     progress = Progress(options)
     opened = database.open(options.database)
-    driver = Driver(opened, listener=progress)
+    driver = Driver(opened, listener=progress, stacks=Stacks(tell=progress.note))
     try:
         status = int(_function(COMMANDS[options.run])(options, driver))
         sys.stdout.flush()
@@ -140,6 +141,7 @@ def left_over(error: Exception, progress: Progress) -> int:
 def told(error: Exception) -> int:
     """Says what went wrong in one line and returns the status for it."""
     from meghdwar.bundle import BundleError
+    from meghdwar.driver.cloud_api import CloudError
     from meghdwar.driver.hypervisor import HypervisorError, Stale
     from meghdwar.driver.inventory import Taken, Unknown
     from meghdwar.driver.operation import Busy, DriverError, JournalError
@@ -151,7 +153,7 @@ def told(error: Exception) -> int:
     if isinstance(error, Stale | Busy):
         say(str(error))
         return ELSEWHERE
-    if isinstance(error, BundleError | DriverError | HypervisorError | JournalError | Taken | Unknown):
+    if isinstance(error, BundleError | CloudError | DriverError | HypervisorError | JournalError | Taken | Unknown):
         say(str(error))
         return CANNOT
     where = _innermost(error)

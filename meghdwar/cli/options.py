@@ -87,13 +87,15 @@ def _applications(commands: _SubParsersAction[ArgumentParser]) -> None:
     up = _command(commands, "up", "bring an application up: every cloudlet that starts with it is built",
                   "mdw up out/arena.plan.yaml --images images --router table:/run/arena")  # fmt: skip
     up.add_argument("plan", metavar="PLAN", help="the NAME.plan.yaml of mdw-compile, with the other files beside it")
-    up.add_argument("--images", metavar="DIR", help="the folder of the images, for gateways that lack them")
-    up.add_argument("--router", metavar="HOW", default="none",
-                    help="how subscribers are sent to a cloudlet: none, table:FOLDER, iproute or "
-                    "iproute:NAMESPACE (none)")  # fmt: skip
+    _site(up)
     up.add_argument(
         "--input", metavar="K=V", action="append", default=[], help="the value of an input; may be given again"
     )
+    up.add_argument("--input-file", metavar="K=FILE", action="append", default=[],
+                    help="the value of an input is in this file: a certificate ...; may be given again")  # fmt: skip
+    up.add_argument("--cloud", metavar="NAME", help="make the plan's stack in this cloud of clouds.yaml first "
+                    "(OS_CLOUD, when the plan has gateways that a stack builds)")  # fmt: skip
+    up.add_argument("--stack", metavar="NAME", help="what the stack is called (as the application)")
 
     status = _command(commands, "status", "say what is where, and what is being done", "mdw status arena --watch")
     status.add_argument("application", metavar="APPLICATION", nargs="?", help="only this one")
@@ -111,6 +113,14 @@ def _applications(commands: _SubParsersAction[ArgumentParser]) -> None:
                       help="with --mend: remove this copy, although it may write")  # fmt: skip
     fsck.add_argument("--adopt", metavar="INSTANCE@GATEWAY", action="append", default=[],
                       help="with --mend: this copy is the one that counts; others may write no more")  # fmt: skip
+
+
+def _site(parser: ArgumentParser) -> None:
+    """What the plan does not say of the place where an application comes up."""
+    parser.add_argument("--images", metavar="DIR", help="the folder of the images, for gateways that lack them")
+    parser.add_argument("--router", metavar="HOW", default="none",
+                        help="how subscribers are sent to a cloudlet: none, table:FOLDER, iproute or "
+                        "iproute:NAMESPACE (none)")  # fmt: skip
 
 
 # moves

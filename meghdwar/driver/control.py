@@ -25,10 +25,12 @@ from meghdwar.bundle import Bundle
 from meghdwar.driver import follow
 from meghdwar.driver import router as routers
 from meghdwar.driver.account import Account, account
+from meghdwar.driver.cloud_api import CloudError
 from meghdwar.driver.database import Database
 from meghdwar.driver.follow import Followed, Noted
 from meghdwar.driver.gateways import connect
 from meghdwar.driver.handoff import STEPS, NoStack, Scene, Stack
+from meghdwar.driver.heat import Picture
 from meghdwar.driver.hypervisor import Access, Claim, Hypervisor, HypervisorError, Stale
 from meghdwar.driver.instance import Instance
 from meghdwar.driver.inventory import DEFAULT_PROJECT, ApplicationRecord, GatewayRecord, InstanceRecord, Taken
@@ -49,6 +51,7 @@ from meghdwar.driver.operation import (
 from meghdwar.driver.plan import Wanted, wanted
 from meghdwar.driver.preview import Preview, preview
 from meghdwar.driver.saga import Act, can_turn, run, turned
+from meghdwar.driver.stacks import NOVA, StackName, Stacks
 
 LOG = logging.getLogger(__name__)
 PATIENCE_S = 15.0  # for one step at a gateway that may answer again
@@ -92,6 +95,7 @@ class Driver:
         patience_s: float = PATIENCE_S,
         listener: Listener = lambda event: None,
         connect: Callable[[Access], Hypervisor] = connect,
+        stacks: Stacks | None = None,
     ) -> None:
         self.database = database
         self.journal = database.journal
@@ -99,9 +103,11 @@ class Driver:
         self.owner = owner or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self.patience_s = patience_s
         self.listener = listener
+        self.stacks = stacks or Stacks()
         self._connect = connect
         self._hypervisors: dict[tuple[str, Path | None], tuple[Access, Hypervisor]] = {}
         self._wanted: dict[tuple[str, str], Wanted] = {}
+        self._bundles: dict[str, Bundle] = {}
         self._lock = Lock()
 
     def close(self) -> None:
@@ -114,6 +120,8 @@ class Driver:
     def hypervisor(self, gateway: str, application: ApplicationRecord | None = None) -> Hypervisor:
         """The hypervisor of a gateway that was made known, with the images of the application."""
         access = self.inventory.gateway(gateway).access
+        if access.hypervisor == NOVA:
+            return self._server(access)
         if access.images is None and application is not None and application.images:
             access = replace(access, images=Path(application.images))
         key = (gateway, access.images)
@@ -124,6 +132,15 @@ class Driver:
                 self._hypervisors[key] = (access, hypervisor)
             return hypervisor
 
+    def _server(self, access: Access) -> Hypervisor:
+        """The gateway that a stack builds; which one, its endpoint says."""
+        record = next((each for each in self.inventory.applications() if each.stack == access.endpoint), None)
+        if record is None:
+            why = f"no application has the stack {access.endpoint}; forget it: mdw gateway remove {access.gateway}"
+            raise HypervisorError(access.gateway, "speak to nova", why)
+        instances = [each.instance for each in self.inventory.instances(application=record.name)]
+        return self.stacks.nova(access, record, self.bundle(record), instances)
+
     # applications
     def wanted(self, application: str) -> Wanted:
         """What the plan of an application that is up asks for."""
@@ -132,10 +149,16 @@ class Driver:
     def _wanted_by(self, record: ApplicationRecord) -> Wanted:
         key = (record.digest, record.parameters)
         if key not in self._wanted:
+            self._wanted[key] = wanted(self.bundle(record), json.loads(record.parameters))
+        return self._wanted[key]
+
+    def bundle(self, record: ApplicationRecord) -> Bundle:
+        """The bundle that an application was brought up from."""
+        if record.digest not in self._bundles:
             files = {name: data.encode() for name, data in json.loads(record.plan).items()}
             plan_file = next(name for name in files if name.endswith(".plan.yaml"))
-            self._wanted[key] = wanted(bundles.from_files(plan_file, files), json.loads(record.parameters))
-        return self._wanted[key]
+            self._bundles[record.digest] = bundles.from_files(plan_file, files)
+        return self._bundles[record.digest]
 
     def up(
         self,
@@ -144,20 +167,25 @@ class Driver:
         router: str = "none",
         images: Path | None = None,
         parameters: Mapping[str, object] | None = None,
+        stack: StackName | None = None,
     ) -> list[Operation]:
-        """Builds every instance of the application that is not there yet; the operations that it took.
+        """Builds every instance of the application that is not there yet; the operations that it took. With `stack`
+        its cloud builds that first, and the gateways that do not stand are the stack's servers.
 
-        Raises DriverError for gateways that nobody made known, and when the application is up from another plan.
+        Raises DriverError for gateways that nobody made known, when the application is up from another plan, and when
+        the cloud cannot take the stack; CloudError when the stack does not come up.
         """
-        record = self.admit(self.record(bundle, router, images, parameters))
+        record = self.admit(self.record(bundle, router, images, parameters, stack=stack))
         return self.bring_up(record.name, "mdw up")
 
     def admit(self, record: ApplicationRecord) -> ApplicationRecord:
         """Makes an application known, when it can be brought up; nothing of it is built. Errors as of `up`."""
         asked = self._wanted_by(record)
         self._same_plan(record)
+        if record.stack is not None:
+            self._stackable(record, asked)
         self._room(asked)
-        self._known_gateways(asked)
+        self._known_gateways(asked, record.stack)
         try:
             self.inventory.add_application(record)
         except Taken:
@@ -167,12 +195,42 @@ class Driver:
         return record
 
     def bring_up(self, application: str, reason: str) -> list[Operation]:
-        """Builds every instance of an application that was made known which is not there yet."""
+        """Makes the stack of an application that was made known, and every instance, that is not there yet."""
+        record = self.inventory.application(application)
+        if record.stack is not None:
+            self.stacks.make(record, self.bundle(record))
         return [
             operation
             for instance, gateway in self.wanted(application).instances()
             if (operation := self.build(instance, gateway, reason)) is not None
         ]
+
+    def _stackable(self, record: ApplicationRecord, asked: Wanted) -> None:
+        """Raises DriverError where a stack cannot be made, or was and is gone."""
+        for name, cloudlet in asked.cloudlets.items():
+            built = [gateway for gateway in asked.reach(name) if not asked.gateways[gateway].stands]
+            built = [gateway for gateway in built if self._known(gateway) in (None, NOVA)]
+            files = {mount.state for mount in cloudlet.state} & set(asked.files)
+            if built and (cloudlet.instances != "shared" or files):
+                what = "runs once for each subscriber" if cloudlet.instances != "shared" else "keeps state files"
+                raise DriverError(
+                    f"cannot bring {record.name} up: {name} {what}, and {built[0]} is a server that the stack builds, "
+                    "with one volume for all; use gateways that stand, or make it known once it does: mdw gateway add"
+                )
+        there = {each.name for each in self.inventory.applications()}
+        if record.name not in there:
+            self.stacks.refuse(record, self.bundle(record))
+        elif self.stacks.found(record) is None and any(
+            each.gateway for each in self.inventory.instances(application=record.name)
+        ):
+            raise DriverError(
+                f"cannot go on with {record.name}: its stack {record.stack} is gone, and its volumes with it; "
+                f"mdw down {record.name}, and mdw up builds it anew"
+            )
+
+    def _known(self, gateway: str) -> str | None:
+        """The hypervisor of a gateway that was made known."""
+        return next((each.access.hypervisor for each in self.inventory.gateways() if each.name == gateway), None)
 
     def record(
         self,
@@ -183,6 +241,7 @@ class Driver:
         *,
         project: str = DEFAULT_PROJECT,
         title: str = "",
+        stack: StackName | None = None,
     ) -> ApplicationRecord:
         """What is remembered of an application that comes from this bundle. Raises DriverError for a bad router."""
         try:
@@ -198,6 +257,7 @@ class Driver:
             router=router,
             images=None if images is None else str(images.absolute()),
             parameters=json.dumps(dict(parameters or {}), sort_keys=True),
+            stack=None if stack is None else str(stack),
             project=project,
             title=title,
         )
@@ -206,7 +266,9 @@ class Driver:
         for there in self.inventory.applications():
             if there.name != record.name or there == record:
                 continue
-            if (there.digest, there.parameters) == (record.digest, record.parameters):
+            if there.stack != record.stack:
+                why = f"it is up with {f'the stack {there.stack}' if there.stack else 'no stack'}"
+            elif (there.digest, there.parameters) == (record.digest, record.parameters):
                 why = f"it is up with --router {there.router} and the images of {there.images or 'its gateways'}"
             else:
                 why = f"it is up from another plan ({there.digest[:19]}, not {record.digest[:19]}) or with other inputs"
@@ -227,13 +289,20 @@ class Driver:
                     f"{self.inventory.count_at(gateway) + count}"
                 )
 
-    def _known_gateways(self, asked: Wanted) -> None:
-        """Makes those known whose plan says where they are; raises DriverError for the others."""
+    def _known_gateways(self, asked: Wanted, stack: str | None) -> None:
+        """Makes those known whose plan says where they are, or that the stack builds; raises DriverError for the
+        others."""
         known = {record.name: record.access for record in self.inventory.gateways()}
         new, missing = [], []
         for name in {name for cloudlet in asked.cloudlets for name in asked.reach(cloudlet)}:
             gateway = asked.gateways[name]
-            if name in known:
+            if name in known and known[name].hypervisor == NOVA:
+                if known[name].endpoint != stack:
+                    raise DriverError(
+                        f"cannot bring {asked.application} up: {name} is known already as a gateway of the stack "
+                        f"{known[name].endpoint}; give it another name in the descriptor, or take that one down"
+                    )
+            elif name in known:
                 if known[name].hypervisor != gateway.hypervisor:
                     raise DriverError(
                         f"cannot bring {asked.application} up: {name} was made known as {known[name].hypervisor}, "
@@ -243,27 +312,42 @@ class Driver:
                 certificate = None if gateway.certificate is None else str(gateway.certificate)
                 endpoint = _own_folder(gateway.name, str(gateway.endpoint))
                 new.append(Access(name, gateway.hypervisor, endpoint, certificate))
+            elif stack is not None:
+                new.append(Access(name, NOVA, stack))
             else:
                 missing.append(f"mdw gateway add {name} --hypervisor {gateway.hypervisor} --endpoint ...")
         if missing:
             raise DriverError(
-                f"cannot bring {asked.application} up: nobody knows where its gateways are; make them known: "
-                + "; ".join(sorted(missing))
+                f"cannot bring {asked.application} up: nobody knows where its gateways are; have the stack build "
+                f"them (--cloud), or make them known: {'; '.join(sorted(missing))}"
             )
         for access in new:
             self.inventory.add_gateway(GatewayRecord(access))
 
     def down(self, application: str) -> list[Operation]:
-        """Terminates every instance and forgets the application; the operations that it took. What could not be
-        finished stays, and the next `down` goes on with it."""
-        self.inventory.application(application)
+        """Terminates every instance, deletes the stack and forgets the application; the operations that it took. What
+        could not be finished stays, and the next `down` goes on with it. Raises CloudError when the stack cannot be
+        deleted, and when something of it is left, which it names."""
+        record = self.inventory.application(application)
         done = [self._terminate(record) for record in self.inventory.instances(application=application)]
         operations = [operation for operation in done if operation is not None]
         if all(operation.status in ENDED for operation in operations):
-            for record in self.inventory.instances(application=application):
-                self.inventory.remove_instance(record.name)
-            self.inventory.remove_application(application)
+            left = self.stacks.delete(record, self.bundle(record)) if record.stack is not None else []
+            self._forget(record)
+            if left:
+                raise CloudError(
+                    f"cannot take all of {record.stack} away: {', '.join(left)} are left and have to be deleted by "
+                    f"hand; {application} itself is down"
+                )
         return operations
+
+    def _forget(self, record: ApplicationRecord) -> None:
+        for instance in self.inventory.instances(application=record.name):
+            self.inventory.remove_instance(instance.name)
+        for gateway in self.inventory.gateways():
+            if record.stack is not None and gateway.access.endpoint == record.stack:
+                self.inventory.remove_gateway(gateway.name)
+        self.inventory.remove_application(record.name)
 
     # operations
     def build(self, instance: Instance, gateway: str, reason: str) -> Operation | None:
@@ -355,8 +439,14 @@ class Driver:
         self._place_for(f"move {instance} to {target}", asked, target)
         rule = asked.mobility.get(record.instance.cloudlet)
         strategy = strategy or (rule.strategy if rule else STRATEGY)
-        for gateway in (record.gateway, target):
-            able = self.hypervisor(gateway).capabilities
+        both = [self.hypervisor(gateway).capabilities for gateway in (record.gateway, target)]
+        if both[0].shared != both[1].shared and record.instance.disks:
+            server, other = (record.gateway, target) if both[0].shared else (target, record.gateway)
+            raise DriverError(
+                f"cannot move {instance} to {target}: {server} is a server of a stack and {other} is none; a volume of "
+                "the cloud stays in the cloud"
+            )
+        for gateway, able in zip((record.gateway, target), both, strict=True):
             if strategy not in able.strategies:
                 raise DriverError(
                     f"cannot move {instance} with {strategy}: {gateway} ({able.kind}) moves with "
@@ -396,6 +486,7 @@ class Driver:
             used=self.inventory.count_at(target),
             capacity=asked.gateways[target].capacity,
             routed=routers.said(application.router, record.instance, target),
+            stack=None if application.stack is None else self._picture(application).preview(record.instance, target),
         )
 
     def _past_moves(self, instance: Instance) -> dict[str, list[Account]]:
@@ -496,6 +587,7 @@ class Driver:
     def _begin(self, operation: Operation) -> Operation:
         """The journal gives it its id. A gateway that cannot be spoken to at all is found out before."""
         application = self.inventory.application(operation.application)
+        self._stack(application, operation)
         for gateway in (operation.source, operation.target):
             if gateway is not None:
                 self.hypervisor(gateway, application)
@@ -555,15 +647,19 @@ class Driver:
             target=hypervisor(operation.target),
             address=None if operation.target is None else self.inventory.gateway(operation.target).access.address,
             router=routers.make(application.router),
-            stack=self._stack(application),
+            stack=self._stack(application, operation),
             journal=self.journal,
             claim=claim,
             clock=WallClock(),
             note=lambda message: self.listener(Event(operation, message=message)),
         )
 
-    def _stack(self, application: ApplicationRecord) -> Stack:
-        return NoStack()
+    def _stack(self, application: ApplicationRecord, operation: Operation) -> Stack:
+        """A terminate tells no stack, which goes with the application."""
+        return NoStack() if application.stack is None or operation.kind == "terminate" else self._picture(application)
+
+    def _picture(self, application: ApplicationRecord) -> Picture:
+        return self.stacks.picture(application, self.bundle(application))
 
     def _again(self, operation: Operation, claim: Claim) -> Callable[[Act[Scene], HypervisorError, int], bool]:
         """Patience with a gateway: a step is tried again for a while, more and more rarely."""

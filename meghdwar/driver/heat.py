@@ -13,6 +13,7 @@ from meghdwar.bundle import Bundle, Step, identity
 from meghdwar.driver.cloud_api import Cloud, CloudError, Silent, wait
 from meghdwar.driver.hypervisor import HypervisorError
 from meghdwar.driver.instance import Instance
+from meghdwar.driver.plan import edge_name
 from meghdwar.model import Cloudlet, Gateway
 
 IDENTITY = "meghdwar_plan"
@@ -20,6 +21,7 @@ GATEWAY = "meghdwar_gateway"  # in the metadata of a node that we made: which ga
 TIMEOUT_S = 1800.0
 UPDATE_S = 600.0
 STILL_S = 60.0  # without an event an update has nobody who works on it: an engine that died never comes back to it
+LOOK_S = 1.0  # between two looks at a stack that is worked on
 NODES_AT_ONCE = 4
 TRIES = 4
 Tell = Callable[[str], None]
@@ -154,13 +156,15 @@ def await_stack(
 ) -> Found:
     """The stack once nobody works on it any more, telling of its events meanwhile. With `still_s` it is given back as
     it is, still busy, when nothing has happened to it for so long."""
-    events = _Events(cloud, stack, tell)
     found = the(cloud, stack)
+    if not found.busy:
+        return found
+    events = _Events(cloud, found.id, tell)
     newest, since = "", time.monotonic()
 
     def settled() -> bool:
         nonlocal found, newest, since
-        found = the(cloud, stack)
+        found = the(cloud, found.id)
         events.tell()
         if not found.busy or still_s is None:
             return not found.busy
@@ -169,7 +173,7 @@ def await_stack(
             newest, since = last, time.monotonic()
         return time.monotonic() - since > still_s
 
-    wait(settled, f"wait for stack {found.name}, which is {found.state}", timeout_s)
+    wait(settled, f"wait for stack {found.name}, which is {found.state}", timeout_s, longest_s=LOOK_S)
     return found
 
 
@@ -180,15 +184,13 @@ class _Events:
         self._cloud, self._stack, self._tell = cloud, stack, tell
         self._seen = {event["id"] for event in self._list()} if tell is not _quiet else set()
 
-    def _list(self) -> list[dict[str, Any]]:
-        asked = f"list the events of stack {self._stack}"
-        path = f"/stacks/{self._stack}/events"
-        return list(
-            self._cloud.ask("orchestration", "GET", path, asked=asked, missing=True, sort_dir="asc").get("events", ())
-        )
+    def _list(self, **more: Any) -> list[dict[str, Any]]:
+        asked, path = f"list the events of stack {self._stack}", f"/stacks/{self._stack}/events"
+        query = {"sort_dir": "asc", **more}
+        return list(self._cloud.ask("orchestration", "GET", path, asked=asked, missing=True, **query).get("events", ()))
 
     def newest(self) -> str:
-        return next((str(event["id"]) for event in reversed(self._list())), "")
+        return next((str(event["id"]) for event in self._list(sort_dir="desc", limit=1)), "")
 
     def tell(self) -> None:
         if self._tell is _quiet:
@@ -250,7 +252,8 @@ def _patiently(work: Callable[[], None]) -> None:
 
 def _id(made: Mapping[str, str], resource: str) -> str:
     if resource not in made:
-        raise CloudError(f"cannot complete the stack: it has no resource {resource}; was it changed by hand?")
+        why = f"cannot complete the stack: it has no resource {resource}; was it changed by hand?"
+        raise CloudError(why, status=404)
     return made[resource]
 
 
@@ -353,8 +356,12 @@ class Senlin:
 
 # moving
 def server_of(cloud: Cloud, bundle: Bundle, stack: str, gateway: str) -> str:
-    """The id of the server that is this gateway."""
-    made, parts = resources(cloud, stack), bundle.plan.made
+    """The id of the server that is this gateway. Raises CloudError, of status 404 when there is none now."""
+    return _server(cloud, bundle, resources(cloud, stack), gateway)
+
+
+def _server(cloud: Cloud, bundle: Bundle, made: Mapping[str, str], gateway: str) -> str:
+    parts = bundle.plan.made
     part = parts.get(gateway, {})
     if "server" in part:
         return _id(made, part["server"])
@@ -367,7 +374,8 @@ def server_of(cloud: Cloud, bundle: Bundle, stack: str, gateway: str) -> str:
         of = next((n for n, p in parts.items() if "cluster" in p and gateway in _members(bundle, n)), None)
         node = None if of is None else senlin.node_of(_id(made, parts[of]["cluster"]), gateway)
     if node is None or not node["physical_id"]:
-        raise CloudError(f"cannot tell which server {gateway} is: it has no node; complete the stack with mdw adopt")
+        why = f"cannot tell which server {gateway} is: it has no node; complete the stack with mdw adopt"
+        raise CloudError(why, status=404)
     return str(node["physical_id"])
 
 
@@ -386,7 +394,69 @@ class Picture:
         self._waiting: dict[str, str | None] = {}  # instance -> gateway
         self._instances: dict[str, Instance] = {}
         self._note, self._turn = threading.Lock(), threading.Lock()
+        self._made: Mapping[str, str] = {}  # resource -> id, as it was looked at last
         self.updates = 0  # that were made, for those who count
+
+    # looking
+    def found(self) -> Found:
+        return the(self._cloud, self._stack)
+
+    def at(self, instance: Instance) -> str | None:
+        """The gateway where the stack says that an instance is."""
+        stack = find(self._cloud, self._stack)
+        parameter = self._bundle.plan.made.get(instance.cloudlet, {}).get("at", "")
+        told = None if stack is None else stack.parameters.get(parameter)
+        return _table(told).get(instance.name) if instance.subscriber is not None else told
+
+    def volumes(self, instance: Instance) -> dict[str, str]:
+        """Disk -> the id of its volume; nothing when the stack is gone."""
+        made, parts = self._resources(), self._bundle.plan.made
+        named = {edge_name(instance.name, state): part.get("volume", "") for state, part in parts.items()}
+        wanted = {disk.name for disk in instance.disks}
+        return {disk: made[volume] for disk, volume in named.items() if disk in wanted and volume in made}
+
+    def volume(self, volume: str) -> Mapping[str, Any] | None:
+        """A volume as Cinder has it, None when it is gone."""
+        asked, path = f"look at volume {volume}", f"/volumes/{volume}"
+        return self._cloud.ask("block_storage", "GET", path, asked=asked, missing=True).get("volume")
+
+    def server(self, gateway: str) -> Mapping[str, Any] | None:
+        """The server of a gateway as Nova has it, None when there is none now."""
+        try:
+            server = self._server_of(gateway)
+        except CloudError as error:
+            if error.status != 404:
+                raise
+            return None
+        asked, path = f"look at server {server}", f"/servers/{server}"
+        return self._cloud.ask("compute", "GET", path, asked=asked, missing=True).get("server")
+
+    def _resources(self) -> Mapping[str, str]:
+        if not self._made:
+            try:
+                self._made = resources(self._cloud, self._stack)
+            except CloudError as error:
+                if error.status != 404:
+                    raise
+        return self._made
+
+    def _server_of(self, gateway: str) -> str:
+        return _server(self._cloud, self._bundle, self._resources(), gateway)
+
+    # acting
+    def settle(self) -> None:
+        """When this returns nobody works on the stack, or nobody has for so long that nobody will."""
+        if find(self._cloud, self._stack) is not None:
+            await_stack(self._cloud, self._stack, timeout_s=self._timeout_s, still_s=STILL_S)
+
+    def write(self, volume: str, written: Mapping[str, str]) -> None:
+        """Puts it into the metadata of a volume, beside what is there."""
+        asked, path = f"write on volume {volume}", f"/volumes/{volume}/metadata"
+        self._cloud.ask("block_storage", "POST", path, {"metadata": dict(written)}, asked=asked)
+
+    def free(self, volume: str) -> None:
+        """When this returns the volume is attached to no server, and nothing is under way."""
+        _detach_elsewhere(self._cloud, volume, "", self._timeout_s)
 
     def place(self, instance: Instance, gateway: str | None) -> None:
         with self._note:
@@ -424,7 +494,7 @@ class Picture:
 
     def _tell(self, work: Sequence[tuple[Instance, str | None]]) -> None:
         """Updates until the stack says it: an update of somebody else in between may have undone it."""
-        end = time.monotonic() + self._timeout_s
+        end, self._made = time.monotonic() + self._timeout_s, {}
         while True:
             stack = await_stack(self._cloud, self._stack, timeout_s=self._timeout_s, still_s=STILL_S)
             if stack.state in ("CREATE_FAILED", "DELETE_FAILED"):
@@ -459,7 +529,7 @@ class Picture:
 
     def _volumes(self, work: Sequence[tuple[Instance, str | None]]) -> Iterator[tuple[str, str, str]]:
         """Volume, the resource that attaches it, and the server where it shall be."""
-        made = resources(self._cloud, self._stack)
+        made = self._resources()
         for instance, gateway in work:
             if gateway is None or gateway not in self._built() or instance.subscriber is not None:
                 continue
@@ -467,7 +537,7 @@ class Picture:
             parts = [self._bundle.plan.made.get(mount.state, {}) for mount in cloudlet.state]
             for part in parts:
                 if part.get("volume") in made and "attachment" in part:
-                    server = server_of(self._cloud, self._bundle, self._stack, gateway)
+                    server = self._server_of(gateway)
                     yield made[part["volume"]], part["attachment"], server
 
     def _untangle(self, work: Sequence[tuple[Instance, str | None]]) -> None:
@@ -484,14 +554,14 @@ class Picture:
         """What Heat says is so: a volume that it calls attached, and that is nowhere, is attached."""
         for volume, _, server in self._volumes(work):
             asked = f"attach volume {volume} to server {server}"
-            if self._volume(volume)["status"] == "available":
+            if self._status(volume) == "available":
                 body = {"volumeAttachment": {"volumeId": volume}}
                 self._cloud.ask("compute", "POST", f"/servers/{server}/os-volume_attachments", body, asked=asked)
-                wait(lambda volume=volume: self._volume(volume)["status"] == "in-use", asked, self._timeout_s)  # type: ignore[misc]
+                wait(lambda volume=volume: self._status(volume) == "in-use", asked, self._timeout_s)  # type: ignore[misc]
 
-    def _volume(self, volume: str) -> Any:
-        asked = f"look at volume {volume}"
-        return self._cloud.ask("block_storage", "GET", f"/volumes/{volume}", asked=asked)["volume"]
+    def _status(self, volume: str) -> str:
+        found = self.volume(volume)
+        return found["status"] if found else "gone"
 
     def _named(self) -> str:
         found = the(self._cloud, self._stack)
@@ -511,9 +581,7 @@ class Picture:
                 result[made["at"]] = gateway
             if "server" in made:
                 stands = gateway is None or gateway not in self._built()
-                result[made["server"]] = (
-                    "" if stands or gateway is None else server_of(self._cloud, self._bundle, self._stack, gateway)
-                )
+                result[made["server"]] = "" if stands or gateway is None else self._server_of(gateway)
         return result
 
     def _built(self) -> set[str]:
@@ -565,7 +633,8 @@ def delete(cloud: Cloud, bundle: Bundle, name: str, tell: Tell = _quiet, timeout
     stack = find(cloud, name)
     if stack is None:
         return []
-    stack = await_stack(cloud, stack.id, tell, timeout_s)
+    if stack.state != "DELETE_IN_PROGRESS":
+        stack = await_stack(cloud, stack.id, tell, timeout_s)
     made = resources(cloud, stack.id)
     policies = [made[s.resource] for s in bundle.plan.complete if s.act == "delete-policy" and s.resource in made]
     for attempt in (1, 2):

@@ -74,11 +74,12 @@ class Capabilities:
     just before it; `proof` says how a copy is verified: "content" or "transport".
     """
 
-    kind: str  # local, lxd or kvm
+    kind: str  # local, lxd, kvm or nova
     strategies: Mapping[str, Cost]
     fence: str
     proof: str
     delta: bool  # a second copy sends only what has changed
+    shared: bool = False  # nothing is copied: the same volume is attached there instead of here
 
 
 class Power(Enum):

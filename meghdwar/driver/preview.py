@@ -33,6 +33,17 @@ LIVE: Mapping[str, tuple[str, str | None]] = {
     "attach": ("nothing: it came with its state", "nothing"),
     "wake": ("wait until it serves at {target}", "nothing"),
 }
+SHARED: Mapping[str, tuple[str, str | None]] = {
+    **WORDS,
+    "stage": ("see that the server of {target} is there; {source} goes on", "nothing"),
+    "fence": ("write on the volume that {source} may not write any more", "allow it again"),
+    "pause": ("nothing: the update of the stack detaches the volume first", "nothing"),
+    "transfer": ("nothing: the volume goes there itself", "nothing"),
+    "attach": ("update the stack: the volume is detached from {source} and attached to {target}", "update it back"),
+    "wake": ("wait until it serves at {target}", "detach the volume from {target}"),
+    "settle": ("write down that it is at {target}; the stack says so already", None),
+    "retire": ("nothing: the volume is not at {source} any more", None),
+}
 FILES_MORE = "; its state files are brought by version"
 
 
@@ -71,6 +82,7 @@ class Preview:
     capacity: int | None
     routed: str
     warnings: tuple[str, ...]
+    stack: tuple[str, ...] | None = None  # what Heat says that its update would change (None: there is no stack)
 
     @property
     def chosen(self) -> Choice:
@@ -88,9 +100,10 @@ def preview(
     used: int,
     capacity: int | None,
     routed: str,
+    stack: Sequence[str] | None = None,
 ) -> Preview:
     """The preview of a move. `able` is of source and target, `past` are earlier moves of the same cloudlet between
-    such gateways, by strategy; `steps` are the names of the steps of a move, in order."""
+    such gateways, by strategy; `steps` are the names of the steps of a move, in order; `stack` is Heat's own."""
     size = sum(disk.size_bytes for disk in instance.disks) + sum(f.size_max_bytes or 0 for f in instance.files)
     both = [strategy for strategy in able[0].strategies if strategy in able[1].strategies]
     choices = tuple(
@@ -99,7 +112,7 @@ def preview(
     )
     made = Preview(
         operation=operation,
-        lines=tuple(_line(step, operation, instance) for step in steps),
+        lines=tuple(_line(step, operation, instance, shared=able[1].shared) for step in steps),
         choices=choices,
         size_bytes=size,
         max_downtime_s=max_downtime_s,
@@ -107,15 +120,16 @@ def preview(
         capacity=capacity,
         routed=routed,
         warnings=(),
+        stack=None if stack is None else tuple(stack),
     )
     return made if made.chosen.fits is not False else _too_slow(made)
 
 
-def _line(step: str, operation: Operation, instance: Instance) -> Line:
-    does, back = (LIVE if operation.strategy == "live" else WORDS)[step]
-    if step == "stage" and operation.strategy == "cold":
+def _line(step: str, operation: Operation, instance: Instance, *, shared: bool) -> Line:
+    does, back = (SHARED if shared else LIVE if operation.strategy == "live" else WORDS)[step]
+    if step == "stage" and operation.strategy == "cold" and not shared:
         does, back = "bring the image to {target}; {source} goes on", "remove it from {target}"
-    if step == "stage" and operation.strategy == "warm":
+    if step == "stage" and operation.strategy == "warm" and not shared:
         does += ", and {target} starts, waiting for its state"
     if step == "transfer" and instance.files:
         does += FILES_MORE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from argparse import Namespace
@@ -9,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from meghdwar import bundle as bundles
-from meghdwar.bundle import BundleError
+from meghdwar.bundle import Bundle, BundleError, stack_name
 from meghdwar.cli import options as options_
 from meghdwar.cli.commands.operations import told
 from meghdwar.cli.commands.output import fancy, show
 from meghdwar.driver.control import Driver
 from meghdwar.driver.inventory import InstanceRecord
 from meghdwar.driver.operation import RUNNING, WAITING, DriverError, Operation
+from meghdwar.driver.stacks import StackName
+from meghdwar.model import Gateway
 
 COLUMNS = ("instance", "cloudlet", "subscriber", "gateway", "state", "operation")
 
@@ -24,13 +27,43 @@ def up(options: Namespace, driver: Driver) -> int:
     path = Path(options.plan)
     if not path.exists():
         raise BundleError(f"cannot read {path}: there is no such file; mdw-compile writes it")
+    bundle = bundles.read(path)
+    operations = driver.up(
+        bundle,
+        router=options.router,
+        images=_images(options),
+        parameters=_inputs(options),
+        stack=_stack(options, bundle),
+    )
+    return told(options, driver, operations, f"{bundle.name} is up already; nothing was changed")
+
+
+def _images(options: Namespace) -> Path | None:
     images = None if options.images is None else Path(options.images)
     if images is not None and not images.is_dir():
         raise DriverError(f"cannot use the images of {images}: there is no such folder")
+    return images
+
+
+def _inputs(options: Namespace) -> dict[str, object]:
     inputs = {name: _scalar(text) for name, text in given(options.input, "input").items()}
-    bundle = bundles.read(path)
-    operations = driver.up(bundle, router=options.router, images=images, parameters=inputs)
-    return told(options, driver, operations, f"{bundle.name} is up already; nothing was changed")
+    for name, file in given(options.input_file, "input file").items():
+        try:
+            inputs[name] = Path(file).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise DriverError(f"cannot read the input {name}: {file}: {why}") from None
+    return inputs
+
+
+def _stack(options: Namespace, bundle: Bundle) -> StackName | None:
+    builds = any(not gateway.stands for gateway in bundle.plan.each(Gateway))
+    cloud = options.cloud or (os.environ.get("OS_CLOUD") if builds or options.stack else None)
+    if cloud:
+        return StackName(cloud, options.stack or stack_name(bundle.name))
+    if options.stack is not None:
+        raise DriverError(f"cannot make stack {options.stack}: nobody said in which cloud; give --cloud")
+    return None
 
 
 def given(pairs: list[str], what: str) -> dict[str, str]:

@@ -51,6 +51,8 @@ def plan(options: Namespace, driver: Driver) -> int:
     room = "no limit" if made.capacity is None else f"{made.used} of {made.capacity}"
     print(f"cloudlets at {operation.target}: {room if made.capacity is not None else f'{made.used}, {room}'}")
     print(f"subscribers: {made.routed}")
+    if made.stack is not None:
+        print(f"the stack: {'; '.join(made.stack) or 'nothing of it would change'}")
     for warning in made.warnings:
         print(f"warning: {warning}")
     print("nothing was changed")
@@ -71,5 +73,6 @@ def as_data(made: Preview) -> dict[str, object]:
         "cloudlets_at_target": made.used,
         "capacity_of_target": made.capacity,
         "routed": made.routed,
+        "stack": None if made.stack is None else list(made.stack),
         "warnings": list(made.warnings),
     }

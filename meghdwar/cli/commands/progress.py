@@ -45,6 +45,12 @@ class Progress:
             elif not self._quiet:
                 self._tell(event)
 
+    def note(self, message: str) -> None:
+        """Something that belongs to no operation, such as an event of a stack."""
+        with self._lock:
+            if not self._quiet:
+                self._line(message, bad=" failed" in message.lower() or "_FAILED" in message)
+
     def close(self) -> None:
         for operation in list(self._noted):
             self._print_noted(operation)

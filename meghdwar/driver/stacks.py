@@ -1,0 +1,106 @@
+"""The stacks of applications: which cloud has which, made before its cloudlets and deleted after them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+from meghdwar.bundle import Bundle
+from meghdwar.driver import heat, preflight
+from meghdwar.driver.cloud_api import Cloud, CloudError
+from meghdwar.driver.hypervisor import Access, HypervisorError
+from meghdwar.driver.instance import Instance
+from meghdwar.driver.inventory import ApplicationRecord
+from meghdwar.driver.nova import Nova
+from meghdwar.driver.operation import DriverError
+
+Tell = Callable[[str], None]
+NOVA = "nova"
+
+
+@dataclass(frozen=True, slots=True)
+class StackName:
+    """A stack in a cloud of clouds.yaml. As text it is CLOUD/NAME; the name of a stack has no slash."""
+
+    cloud: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.cloud}/{self.name}"
+
+    @classmethod
+    def read(cls, text: str) -> StackName:
+        cloud, _, name = text.rpartition("/")
+        return cls(cloud, name)
+
+
+class Stacks:
+    """The stacks of one driver. Clouds are logged into when they are needed, and once."""
+
+    def __init__(self, connect: Callable[[str], Cloud] = Cloud.connect, tell: Tell = lambda message: None) -> None:
+        self.tell = tell
+        self._connect = connect
+        self._clouds: dict[str, Cloud] = {}
+        self._pictures: dict[tuple[str, str], heat.Picture] = {}
+        self._lock = Lock()
+
+    def cloud(self, name: str) -> Cloud:
+        with self._lock:
+            if name not in self._clouds:
+                self._clouds[name] = self._connect(name)
+            return self._clouds[name]
+
+    def picture(self, record: ApplicationRecord, bundle: Bundle) -> heat.Picture:
+        """How the stack of an application is told where things are. Raises HypervisorError without an answer."""
+        name = self.of(record)
+        try:
+            cloud = self.cloud(name.cloud)
+        except CloudError as error:
+            raise HypervisorError(str(name), "reach the stack", str(error), retry=error.retry) from None
+        with self._lock:
+            return self._pictures.setdefault((str(name), record.digest), heat.Picture(cloud, bundle, name.name))
+
+    def nova(self, access: Access, record: ApplicationRecord, bundle: Bundle, instances: Sequence[Instance]) -> Nova:
+        """The gateway that is a server of an application's stack."""
+        return Nova(access.gateway, self.picture(record, bundle), instances)
+
+    @staticmethod
+    def of(record: ApplicationRecord) -> StackName:
+        assert record.stack is not None  # noqa: S101 - those who ask have looked
+        return StackName.read(record.stack)
+
+    # its life
+    def refuse(self, record: ApplicationRecord, bundle: Bundle) -> None:
+        """Raises DriverError, with every reason, when the cloud cannot take the stack. Changes nothing."""
+        name = self.of(record)
+        problems = preflight.check(self.cloud(name.cloud), bundle, name.name, _parameters(record))
+        if problems:
+            head = f"cannot bring {record.name} up in {name.cloud}; nothing was made:"
+            raise DriverError("\n  ".join([head, *problems]) if len(problems) > 1 else problems[0])
+
+    def make(self, record: ApplicationRecord, bundle: Bundle) -> None:
+        """The stack is there and complete; what was done already stays. Raises CloudError."""
+        name = self.of(record)
+        try:
+            heat.create(self.cloud(name.cloud), bundle, name.name, _parameters(record), self.tell)
+        except CloudError as error:
+            again = f"the same mdw up goes on, mdw down {record.name} takes away what was made"
+            raise CloudError(f"{error}; {again}", status=error.status, retry=error.retry) from None
+
+    def found(self, record: ApplicationRecord) -> heat.Found | None:
+        """The stack as it is now, None when it is gone."""
+        name = self.of(record)
+        return heat.find(self.cloud(name.cloud), name.name)
+
+    def delete(self, record: ApplicationRecord, bundle: Bundle) -> list[str]:
+        """Nothing is left of the stack but what is returned, each with a name to look for. Raises CloudError."""
+        name = self.of(record)
+        return heat.delete(self.cloud(name.cloud), bundle, name.name, self.tell)
+
+
+def _parameters(record: ApplicationRecord) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads(record.parameters)
+    return found

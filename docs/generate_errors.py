@@ -13,8 +13,12 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "errors"
 sys.path.insert(0, str(ROOT))
 
-from meghdwar.compiler import rules  # noqa: E402
+import meghdwar.archive.rules  # noqa: E402
+import meghdwar.compiler.rules  # noqa: E402
+import meghdwar.onboard.rules  # noqa: E402
 from meghdwar.diagnostics import Rule  # noqa: E402
+
+MODULES = (meghdwar.compiler.rules, meghdwar.archive.rules, meghdwar.onboard.rules)
 
 HEAD = """# Errors
 
@@ -28,7 +32,9 @@ meaning. How to read what the compiler says is in [Read an error](../how-to/read
 
 def index() -> str:
     """The index, a line for each rule in the order of the codes."""
-    found = sorted((r for r in vars(rules).values() if isinstance(r, Rule)), key=lambda rule: rule.code)
+    found = sorted(
+        (r for module in MODULES for r in vars(module).values() if isinstance(r, Rule)), key=lambda rule: rule.code
+    )
     return HEAD + "".join(f"| [{r.code}]({r.code}.md) | {r.name} | {r.severity} | {summary(r.code)} |\n" for r in found)
 
 

@@ -13,12 +13,22 @@ from pathlib import Path
 
 import pytest
 
-from meghdwar.compiler import check_file, compile_file, rules
+import meghdwar.archive.rules
+import meghdwar.compiler.rules
+import meghdwar.onboard.rules
+from meghdwar.compiler import check_file, compile_file
 from meghdwar.diagnostics import Diagnostic, Rule
 
 DOCS = Path(__file__).parents[1] / "docs"
 FOLDER = DOCS / "errors"
-RULES = {rule.code: rule for rule in vars(rules).values() if isinstance(rule, Rule)}
+MODULES = (meghdwar.compiler.rules, meghdwar.archive.rules, meghdwar.onboard.rules)
+RULES = {rule.code: rule for module in MODULES for rule in vars(module).values() if isinstance(rule, Rule)}
+ELSEWHERE = (
+    "compiler/test_location.py",
+    "onboard/hostile_archives.py",
+    "onboard/hostile_packages.py",
+    "onboard/test_package.py",
+)
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("MDW*.md"))}
 ENTRY = "service.yaml"
 
@@ -96,8 +106,8 @@ def test_examples_show_what_they_say(code: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("code", PACKAGED)
 def test_what_is_no_descriptor_is_shown_in_other_tests(code: str) -> None:
-    """Packages that are cut short, encrypted and the like are made in the tests of the location."""
-    assert code in (Path(__file__).parent / "compiler" / "test_location.py").read_text(encoding="utf-8")
+    """Packages that are cut short, encrypted and the like are made in the tests of the location and of packages."""
+    assert any(code in (Path(__file__).parent / name).read_text(encoding="utf-8") for name in ELSEWHERE)
 
 
 def test_the_index_is_up_to_date() -> None:

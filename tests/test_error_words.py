@@ -12,12 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from meghdwar.compiler import rules
+import meghdwar.compiler.rules
+import meghdwar.onboard.rules
 from meghdwar.diagnostics import Rule
 
 ROOT = Path(__file__).parents[1] / "meghdwar"
 MODULES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(ROOT.rglob("*.py"))}
-RULES = {f"rules.{name}": rule for name, rule in vars(rules).items() if isinstance(rule, Rule)}
+RULES = {
+    f"rules.{name}": rule
+    for module in (meghdwar.compiler.rules, meghdwar.onboard.rules)
+    for name, rule in vars(module).items()
+    if isinstance(rule, Rule)
+}
 WARNED = {"the key {} stands here twice: the first one is empty and does not count"}  # an error made a warning later on
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

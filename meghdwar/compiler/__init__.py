@@ -54,13 +54,26 @@ def check_file(
     skip_unmapped: bool = False,
 ) -> Result:
     """What is wrong with a descriptor, in a folder or a package. What cannot become a stack is only warned of."""
-    from meghdwar.compiler.lower import SAID_OF_STACKS, SAID_OF_TARGETS
-
     found = open_location(path)
     if isinstance(found, list):
         return Result(tuple(found))
+    return check_location(*found, target=target, heat=heat, inputs=inputs, skip_unmapped=skip_unmapped)
+
+
+def check_location(
+    location: Location,
+    entry: str,
+    *,
+    target: str = "senlin",
+    heat: str = "2024.1",
+    inputs: Mapping[str, object] = NO_INPUTS,
+    skip_unmapped: bool = False,
+) -> Result:
+    """As `check_file`, of a location that is open already."""
+    from meghdwar.compiler.lower import SAID_OF_STACKS, SAID_OF_TARGETS
+
     with _collecting_later():
-        location, result = found[0], _understood(*found, inputs, skip_unmapped)
+        result = _understood(location, entry, inputs, skip_unmapped)
         if not result.failed and result.application is not None:
             more = [
                 item for item in _targeted(result.application, target, heat)[2] if item.rule.code in SAID_OF_TARGETS

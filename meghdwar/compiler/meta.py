@@ -10,7 +10,17 @@ from meghdwar.diagnostics import Diagnostic, Span, did_you_mean
 
 PATHS = ("TOSCA-Metadata/TOSCA.meta", "TOSCA.meta")
 _ENTRY, _OTHER, _VERSION = "Entry-Definitions", "Other-Definitions", "CSAR-Version"
-_KEYS = ("TOSCA-Meta-File-Version", _VERSION, "Created-By", _ENTRY, _OTHER)
+MANIFEST = "ETSI-Entry-Manifest"
+_ETSI = ("Change-Log", "Certificate", "Tests", "Licenses")
+_KEYS = (
+    "TOSCA-Meta-File-Version",
+    _VERSION,
+    "Created-By",
+    _ENTRY,
+    _OTHER,
+    MANIFEST,
+    *(f"ETSI-Entry-{k}" for k in _ETSI),
+)
 _LINE = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)[ \t]*:[ \t]*(.*)")
 _FILE = re.compile(r'"([^"]+)"|([^\s",]+)')
 _KNOWN_VERSION = re.compile(r"[12]\.\d+")

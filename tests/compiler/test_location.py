@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import io
 import os
-import stat
-import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from meghdwar.compiler import location
-from meghdwar.compiler.location import Folder, Location, Package, open_location, open_package
-from meghdwar.diagnostics import Diagnostic, Span
+from meghdwar.archive import Archive
+from meghdwar.compiler.location import Folder, Location, open_location, open_package
+from meghdwar.diagnostics import Diagnostic
 
 META = b"TOSCA-Meta-File-Version: 1.1\nCSAR-Version: 1.1\nCreated-by: us\nEntry-Definitions: Definitions/top.yaml\n"
 PACKAGE = {"TOSCA-Metadata/TOSCA.meta": META, "Definitions/top.yaml": b"a: 1\n", "scripts/run.sh": b"#!/bin/sh\n"}
@@ -88,7 +86,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 def test_a_package_is_read_without_unpacking(tmp_path: Path) -> None:
     (tmp_path / "x.csar").write_bytes(zipped(PACKAGE))
     package, entry = good(open_location(tmp_path / "x.csar"))
-    assert isinstance(package, Package)
+    assert isinstance(package, Archive)
     assert entry == "Definitions/top.yaml"
     assert package.read(entry) == b"a: 1\n"
     assert package.read("scripts/run.sh") == b"#!/bin/sh\n"
@@ -147,16 +145,8 @@ def test_a_bad_tosca_meta_is_said_with_its_place(meta: bytes, problem: str) -> N
         ({}, "MDW019 cannot find a service template"),
         ({"x.txt": b""}, "MDW019 cannot find a service template"),
         ({"a.yaml": b"", "b.yaml": b""}, "MDW020 cannot tell which of a.yaml, b.yaml is the service template"),
-        ({"../a.yaml": b""}, "MDW013 cannot accept the entry name '../a.yaml'"),
-        ({"/a.yaml": b""}, "MDW013 cannot accept the entry name '/a.yaml'"),
-        ({"a/../b.yaml": b""}, "MDW013 cannot accept the entry name 'a/../b.yaml'"),
-        ({"a\\b.yaml": b""}, "MDW013 cannot accept the entry name 'a\\\\b.yaml'"),
-        ({"C:/b.yaml": b""}, "MDW013 cannot accept the entry name 'C:/b.yaml'"),
-        ({"a//b.yaml": b""}, "MDW013 cannot accept the entry name 'a//b.yaml'"),
-        ({"a" * 300: b""}, "MDW013 cannot accept the entry name"),
-        ({"a\x1b[31m.yaml": b""}, "MDW013 cannot accept the entry name 'a\\x1b[31m.yaml'"),
-        ({"a.yaml": b"\0" * 2**21}, "MDW017 cannot accept the entry 'a.yaml': it unpacks to more than 200 times"),
-        ({f"{i}": b"" for i in range(location.ENTRIES_MAX + 1)}, "MDW017 cannot read more than 10000 entries"),
+        ({"../a.yaml": b""}, "MDW732 cannot accept the entry name '../a.yaml'"),
+        ({"a.yaml": b"\0" * 2**21}, "MDW762 cannot accept the entry 'a.yaml': it unpacks to more than 200 times"),
     ],
 )
 def test_a_package_that_must_not_be_read(files: dict[str, bytes], problem: str) -> None:
@@ -164,41 +154,9 @@ def test_a_package_that_must_not_be_read(files: dict[str, bytes], problem: str) 
     assert found.startswith(f"p:1:1 {problem}")
 
 
-def test_an_entry_twice_is_refused() -> None:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("a.yaml", b"")
-        with pytest.warns(UserWarning, match="Duplicate"):
-            archive.writestr("a.yaml", b"x")
-    assert bad(open_package(buffer.getvalue(), "p")) == ["p:1:1 MDW014 cannot have the entry 'a.yaml' twice"]
-
-
-@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR])
-def test_a_link_or_a_device_is_refused(kind: int) -> None:
-    info = zipfile.ZipInfo("a.yaml")
-    info.external_attr = (kind | 0o777) << 16
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(info, b"/etc/passwd")
-    assert bad(open_package(buffer.getvalue(), "p"))[0].startswith("p:1:1 MDW016 cannot accept the entry 'a.yaml'")
-
-
-def test_an_encrypted_entry_is_refused() -> None:
-    data = bytearray(zipped({"a.yaml": b"a: 1"}))
-    directory = data.index(b"PK\1\2")
-    struct.pack_into("<H", data, 6, 1)
-    struct.pack_into("<H", data, directory + 8, 1)
-    assert bad(open_package(bytes(data), "p")) == ["p:1:1 MDW015 cannot read the encrypted entry 'a.yaml'"]
-
-
-def test_a_name_with_a_nul_is_refused() -> None:
-    data = zipped({"a.yamlX.sh": b"a: 1"}).replace(b"a.yamlX.sh", b"a.yaml\0.sh")
-    assert bad(open_package(data, "p")) == ["p:1:1 MDW013 cannot accept the entry name 'a.yaml\\x00.sh'"]
-
-
 def test_bytes_that_are_not_what_the_archive_says_are_refused() -> None:
     data = zipped({"a.yaml": b"abcdef"}, zipfile.ZIP_STORED).replace(b"abcdef", b"abcdeX")
-    assert bad(open_package(data, "p"))[0].startswith("p:1:1 MDW012 cannot unpack 'a.yaml': Bad CRC-32")
+    assert bad(open_package(data, "p"))[0].startswith("p:1:1 MDW767 cannot unpack 'a.yaml': its checksum is")
 
 
 def test_any_cut_of_an_archive_ends_in_words() -> None:
@@ -217,12 +175,3 @@ def test_any_changed_byte_of_an_archive_is_no_crash() -> None:
             if isinstance(opened, tuple):
                 for name in opened[0].names():
                     opened[0].read(name)
-
-
-def test_a_gate_comes_first(tmp_path: Path) -> None:
-    from meghdwar.compiler import rules
-
-    (tmp_path / "x.zip").write_bytes(b"anything")
-    refusal = [Diagnostic(rules.BAD_ARCHIVE, Span("x.zip"), "cannot pass", "no")]
-    assert open_location(tmp_path / "x.zip", gate=lambda path: refusal) == refusal
-    assert bad(open_location(tmp_path / "x.zip", gate=lambda path: []))[0].endswith("File is not a zip file")

@@ -12,6 +12,7 @@ way to let an application finish is `quiesce`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -30,6 +31,7 @@ from meghdwar.driver.hypervisor import (
     Power,
     Refused,
     Seen,
+    Unreachable,
     Version,
 )
 from meghdwar.driver.instance import Disk, Files, Instance
@@ -59,6 +61,8 @@ class Lxd:
         self._api = Api(access)
         self._volumes = Volumes(self._api, access.options.get("pool", "default"))
         self._parent = access.options.get("parent", "")
+        self._waking: dict[str, Future[str | None]] = {}  # what has begun to ask whether an instance serves
+        self._kept: set[str] = set()  # instances that do not need the copies that were kept once they serve
 
     @property
     def gateway(self) -> str:
@@ -129,10 +133,27 @@ class Lxd:
             if self._power(instance, record, there, asked) is not Power.RUNNING:
                 return False
         try:
-            return lxd_inside.serves(self._api, instance, asked)
+            serves = self._has_woken(instance, asked) or lxd_inside.serves(self._api, instance, asked)
         except HypervisorError as error:
             if error.retry or self._is_running(instance.name, asked):
                 raise
+            return False
+        if serves and instance.name in self._kept:
+            self._kept.discard(instance.name)
+            self._api.later(lambda: self._discard_kept(instance, asked))
+        return serves
+
+    def _discard_kept(self, instance: Instance, asked: str) -> None:
+        for disk in instance.disks:
+            self._volumes.discard_kept(instance, disk, asked)
+
+    def _has_woken(self, instance: Instance, asked: str) -> bool:
+        """Whether it answered who was sent inside to wait for its state, while that was on its way."""
+        waking = self._waking.pop(instance.name, None)
+        try:
+            running = waking.result() if waking else None
+            return running is not None and self._api.status_of(running, asked) == 0
+        except HypervisorError:
             return False
 
     def endpoint(self, instance: Instance) -> str:
@@ -189,6 +210,7 @@ class Lxd:
         asked = f"stop {instance.name}"
         lxd_record.held(self._api, instance, claim, asked)
         there = self._find(instance.name, asked)
+        self._waking.pop(instance.name, None)
         if there is not None and there["status"] != "Stopped":
             self._state(instance.name, "stop", asked)
 
@@ -197,6 +219,7 @@ class Lxd:
         record = lxd_record.held(self._api, instance, claim, asked)
         if not record.quiet:
             lxd_record.write(self._api, replace(record, quiet=True), asked)
+        self._go_ahead(instance, claim, asked)
         try:  # at once: a look at it before would be time without a writer
             status = lxd_inside.pause(self._api, instance, asked)
         except HypervisorError:
@@ -268,7 +291,11 @@ class Lxd:
         if not final:
             source._flush(instance, asked)
         copied = self._volumes.copy(instance, disk, source._volumes, claim, asked, final=final)
-        return copied if final else replace(copied, proof="")
+        if not final:
+            return replace(copied, proof="")
+        if there is not None and there["status"] == "Running":  # it takes as long as to attach the disk
+            self._waking[instance.name] = self._api.later(lambda: lxd_inside.begin_serves(self._api, instance, asked))
+        return copied
 
     def attach(self, instance: Instance, disk: Disk, claim: Claim) -> None:
         asked = f"attach {disk.name}"
@@ -280,7 +307,7 @@ class Lxd:
             claim.check()
             self._volumes.restore(instance, disk, asked)
         self._plug(instance, disk, asked)
-        self._api.later(lambda: self._volumes.discard_kept(instance, disk, asked))
+        self._kept.add(instance.name)
 
     def detach(self, instance: Instance, disk: Disk, claim: Claim) -> None:
         asked = f"detach {disk.name}"
@@ -353,6 +380,7 @@ class Lxd:
         if there["status"] == "Frozen":
             self._state(instance.name, "unfreeze", asked)
         elif there["status"] != "Running":
+            self._waking.pop(instance.name, None)
             self._state(instance.name, "start", asked)
         if record.quiet:
             lxd_inside.resume(self._api, instance, asked)
@@ -367,6 +395,17 @@ class Lxd:
             self._api.change("patch", f"instances/{instance.name}", {"devices": {disk.name: device}}, asked)
         except Missing:
             raise HypervisorError(self.gateway, asked, f"there is no {instance.name} there") from None
+
+    def _go_ahead(self, instance: Instance, claim: Claim, asked: str) -> None:
+        """While it still writes; what cannot be done now is done by the last copy, which takes longer then."""
+        for disk in instance.disks:
+            try:
+                self._volumes.go_ahead(disk, claim, asked)
+            except Unreachable:
+                raise
+            except HypervisorError:
+                continue
+        claim.check()
 
     def _flush(self, instance: Instance, asked: str) -> None:
         """Brings what it has written to the disk, so that what is to be sent can be counted."""

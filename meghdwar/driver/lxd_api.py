@@ -10,8 +10,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import pylxd
 import requests
@@ -34,6 +34,7 @@ INSIDE = "Executing command"  # LXD's word for what runs inside an instance
 COPYING = "Copying storage volume"
 
 Data = Mapping[str, Any]
+T = TypeVar("T")
 
 
 class Missing(HypervisorError):
@@ -195,6 +196,12 @@ class Api:
         patience_s: float | None = None,
     ) -> int:
         """Runs a command in an instance and returns its exit status; 126 and more when it could not be run or died."""
+        return self.status_of(self.begin_run(instance, command, asked, environment), asked, patience_s)
+
+    def begin_run(
+        self, instance: str, command: Sequence[str], asked: str, environment: Mapping[str, str] | None = None
+    ) -> str:
+        """Begins a command in an instance; the id of what is to be waited for."""
         body = {
             "command": list(command),
             "environment": dict(environment or {}),
@@ -202,10 +209,11 @@ class Api:
             "record-output": False,
             "interactive": False,
         }
-        left = self.change(
-            "post", f"instances/{instance}/exec", body, asked, patience_s=patience_s or self.access.timeout_s
-        )
-        return int(left.get("return", 255))
+        return str(self.begin(f"instances/{instance}/exec", body, asked)["id"])
+
+    def status_of(self, running: str, asked: str, patience_s: float | None = None) -> int:
+        """Waits for a command that was begun, and returns its exit status as `run` does."""
+        return int(self.wait(running, asked, patience_s or self.access.timeout_s).get("return", 255))
 
     def read(self, instance: str, command: Sequence[str], asked: str) -> str:
         """What a command in an instance prints."""
@@ -216,9 +224,9 @@ class Api:
             self.remove(log.removeprefix("/1.0/"), asked)
         return printed.get("1", "")
 
-    def later(self, call: Callable[[], object]) -> None:
+    def later(self, call: Callable[[], T]) -> Future[T]:
         """Makes a call without waiting for it; what goes wrong with it is left to whoever looks."""
-        self._pool().submit(call)
+        return self._pool().submit(call)
 
     def together(self, *calls: Callable[[], Any]) -> list[Any]:
         """Makes calls at the same time and returns what they did; the first error of them is raised."""

@@ -122,6 +122,21 @@ exit 0
 """
 )
 
+# Waits a while until all of $DISKS are mounted.
+_MOUNTED = (
+    _LOOK
+    + r"""
+tries=0
+for disk in $DISKS; do
+    while read_only "$disk"; [ $? -eq 2 ]; do
+        tries=$((tries + 1))
+        [ $tries -lt 100 ] || exit 1
+        sleep 0.01
+    done
+done
+unset IFS
+"""
+)
 # The tools differ from image to image, and a static busybox's wget dies where it looks for names.
 _HTTP = r"""
 limit=
@@ -184,17 +199,33 @@ def resume(api: Api, instance: Instance, asked: str) -> None:
 
 def serves(api: Api, instance: Instance, asked: str) -> bool:
     """Whether it is ready, by its Ready: a path over http, a command, or else that it listens."""
+    words = _ready(instance)
+    if words is None:
+        return True
+    status = api.run(instance.name, words, asked)
+    if status == 127 and instance.ready.http is not None:
+        why = "its image has none of nc, curl, wget and python3 to ask over http; give ready a port or a command"
+        raise HypervisorError(api.access.gateway, asked, why)
+    return status == 0
+
+
+def begin_serves(api: Api, instance: Instance, asked: str) -> str | None:
+    """Begins to ask the same at the moment that its disks are there, within a second or so; the id of the command,
+    None when there is nothing to be asked."""
+    words = _ready(instance, _MOUNTED)
+    disks = {"DISKS": "\n".join(disk.location for disk in instance.disks)}
+    return None if words is None else api.begin_run(instance.name, words, asked, disks)
+
+
+def _ready(instance: Instance, before: str = "") -> Sequence[str] | None:
+    """The command that says by its status whether it is ready, after a script; None when it is whenever it runs."""
     ready = instance.ready
     port = ready.port or next(iter(instance.ports), None)
     if ready.command:
-        return api.run(instance.name, ready.command, asked) == 0
+        return ("/bin/sh", "-c", before + 'exec "$@"', "ready", *ready.command) if before else ready.command
     if ready.http is not None:
-        status = api.run(instance.name, ["/bin/sh", "-c", _HTTP, "ready", str(port or 80), ready.http], asked)
-        if status == 127:
-            why = "its image has none of nc, curl, wget and python3 to ask over http; give ready a port or a command"
-            raise HypervisorError(api.access.gateway, asked, why)
-        return status == 0
-    return port is None or api.run(instance.name, ["/bin/sh", "-c", _TCP, "ready", str(port)], asked) == 0
+        return ("/bin/sh", "-c", before + _HTTP, "ready", str(port or 80), ready.http)
+    return None if port is None else ("/bin/sh", "-c", before + _TCP, "ready", str(port))
 
 
 def run_command(api: Api, instance: Instance, asked: str) -> None:

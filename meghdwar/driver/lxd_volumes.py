@@ -13,9 +13,9 @@ from, and the copy counts as received only after its end: that is what the trans
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from meghdwar.driver.hypervisor import Claim, Copied, HypervisorError, Refused, Unreachable, Unverified
@@ -29,12 +29,24 @@ WHOLE = f"{KEY}whole"  # "true", or somebody died while it was made or copied
 SLOW_BYTES_PER_S = 1_000_000  # slower than that a copy counts as stalled
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A volume as it was left by this driver in this epoch: the last copy has no time to look again, and what is not
+    so any more is noticed after it. `fresh` are the bytes that the next copy sends."""
+
+    epoch: int
+    config: Mapping[str, str]
+    snapshots: Sequence[str]
+    fresh: int = 0
+
+
 class Volumes:
     """The volumes of one gateway, in one pool."""
 
     def __init__(self, api: Api, pool: str) -> None:
         self.api, self.pool = api, pool
         self._driver = ""
+        self._known: dict[str, Known] = {}
 
     @property
     def base(self) -> str:
@@ -112,6 +124,7 @@ class Volumes:
         """All of an instance, whole or not, with their snapshots."""
         for volume in self._owned(asked):
             if volume["config"][f"{KEY}instance"] == instance.name:
+                self._known.pop(volume["name"], None)
                 self.api.change("delete", f"{self.base}/{volume['name']}", None, asked)
 
     def _is_ours(self, instance: Instance, disk: Disk, config: Mapping[str, str] | None, asked: str) -> bool:
@@ -126,6 +139,7 @@ class Volumes:
         self.api.change("patch", self.path(disk), {"config": {WHOLE: str(whole).lower()}}, asked)
 
     def _drop(self, disk: Disk, asked: str) -> None:
+        self._known.pop(disk.name, None)
         self.api.change("delete", self.path(disk), None, asked)
 
     # copying
@@ -133,36 +147,31 @@ class Volumes:
         """The volume becomes what the source's is; an unbroken chain of snapshots makes it short."""
         self.trust(asked)
         source.trust(asked)
-        config, ours, settings, theirs, fresh = self.api.together(  # each of them costs, and this may be the gap
-            lambda: self._config(disk, asked),
-            lambda: self._snapshots(disk, asked),
-            lambda: source._config(disk, asked),
-            lambda: source._snapshots(disk, asked),
-            lambda: source._fresh_bytes(disk, asked),
-        )
-        there = self._is_ours(instance, disk, config, asked)
-        if settings is None or theirs is None or not _is_whole(settings):
+        ours, theirs = self._left(disk, claim), source._left(disk, claim)
+        if not (final and ours and theirs):
+            ours, theirs = self._look(disk, source, claim, asked)
+        there = self._is_ours(instance, disk, ours.config if ours else None, asked)
+        if theirs is None or not _is_whole(theirs.config):
             why = f"there is no volume {disk.name} at {source.api.access.gateway} to copy"
             raise HypervisorError(self.api.access.gateway, asked, why)
-        shared = bool(there and ours and ours[-1] in theirs)
-        # of moves that are over, or of copies that were cut off: they would be sent, too
-        stray = [name for name in theirs if not shared or name > ours[-1]]
-        for name in stray:
-            source._forget(disk, name, asked)
-        if stray:  # what they had is counted as the volume's again only some time after they are gone
-            fresh = source._content_bytes(instance, disk, asked)
-        snapshot = f"mdw-{claim.epoch:010}-{_number(theirs) + 1:06}"
-        claim.check()
-        self.api.together(
-            lambda: source.api.change("post", f"{source.path(disk)}/snapshots", {"name": snapshot}, asked),
-            # LXD deletes the old volume before it gives the new one its name, and would attach what is not there
-            lambda: self._mark(disk, asked, whole=False) if shared else None,
-        )
+        shared = ours is not None and bool(ours.snapshots) and ours.snapshots[-1] in theirs.snapshots
+        newer = [name for name in theirs.snapshots if ours is None or not shared or name > ours.snapshots[-1]]
+        sent = theirs.fresh
+        if final and shared and newer:
+            snapshot = newer[-1]  # made ahead
+        else:  # of moves that are over, or of copies that were cut off: they would be sent, too
+            for name in newer:
+                source._forget(disk, name, asked)
+            if newer:  # what they had is counted as the volume's again only some time after they are gone
+                sent = source._content_bytes(instance, disk, asked)
+            snapshot = source._take_snapshot(disk, theirs.snapshots, claim, asked)
         claim.check()
         if there and not shared:
             self._drop(disk, asked)
-        sending = _Sending(self, source, disk, _config(instance, disk) | _shift(settings), asked)
+        sending = _Sending(self, source, disk, _config(instance, disk) | _shift(theirs.config), asked)
         try:
+            if ours is not None and shared and _is_whole(ours.config):
+                self._mark(disk, asked, whole=False)  # LXD deletes the old volume before the new one has its name
             sending.send(refresh=shared)
         except HypervisorError as error:
             if error.retry or not shared:
@@ -173,13 +182,48 @@ class Volumes:
             sending.send(refresh=False)
         names, _ = self.api.together(lambda: self._snapshots(disk, asked), lambda: self._mark(disk, asked, whole=True))
         if snapshot not in (names or ()):
+            self._mark(disk, asked, whole=False)
             why = f"it says that the copy is done, and lacks its snapshot {snapshot}"
             raise Unverified(self.api.access.gateway, asked, why)
         if not final:
             self._prune(disk, snapshot, asked)
             source._prune(disk, snapshot, asked)
-            self._keep(instance, disk, settings, asked)
-        return Copied(fresh, f"{self._driver} {snapshot}")
+            self._keep(instance, disk, theirs.config, asked)
+            self._mark(disk, asked, whole=False)  # the next copy has no time for it, and what is kept is whole
+            self._known[disk.name] = Known(claim.epoch, _config(instance, disk), (snapshot,))
+        return Copied(sent, f"{self._driver} {snapshot}")
+
+    def _left(self, disk: Disk, claim: Claim) -> Known | None:
+        """What is known of it without looking; that is good for one time."""
+        known = self._known.pop(disk.name, None)
+        return known if known and known.epoch == claim.epoch else None
+
+    def _look(self, disk: Disk, source: Volumes, claim: Claim, asked: str) -> tuple[Known | None, Known | None]:
+        """The volume here and at the source; None where there is none."""
+        config, ours, settings, theirs, fresh = self.api.together(
+            lambda: self._config(disk, asked),
+            lambda: self._snapshots(disk, asked),
+            lambda: source._config(disk, asked),
+            lambda: source._snapshots(disk, asked),
+            lambda: source._fresh_bytes(disk, asked),
+        )
+        return (
+            None if config is None else Known(claim.epoch, config, ours or ()),
+            None if settings is None else Known(claim.epoch, settings, theirs or (), fresh),
+        )
+
+    def go_ahead(self, disk: Disk, claim: Claim, asked: str) -> None:
+        """Makes a snapshot that the last copy need not make, when time is short: what is written from now on goes
+        after it. A volume that was never copied has nothing that it could follow."""
+        config, names, fresh = self.api.together(
+            lambda: self._config(disk, asked),
+            lambda: self._snapshots(disk, asked),
+            lambda: self._fresh_bytes(disk, asked),
+        )
+        if config and names:
+            claim.check()
+            snapshot = self._take_snapshot(disk, names, claim, asked)
+            self._known[disk.name] = Known(claim.epoch, config, (*names, snapshot), fresh)
 
     # the last copy, kept: LXD removes the volume that it refreshes when the source dies meanwhile
     def _keep(self, instance: Instance, disk: Disk, settings: Mapping[str, str], asked: str) -> None:
@@ -213,6 +257,13 @@ class Volumes:
             return None
         names = (path.rpartition("/")[2] for path in paths)
         return sorted(name for name in names if SNAPSHOT.fullmatch(name))
+
+    def _take_snapshot(self, disk: Disk, before: Sequence[str], claim: Claim, asked: str) -> str:
+        """Makes one whose name comes after those."""
+        snapshot = f"mdw-{claim.epoch:010}-{_number(before) + 1:06}"
+        claim.check()
+        self.api.change("post", f"{self.path(disk)}/snapshots", {"name": snapshot}, asked)
+        return snapshot
 
     def _prune(self, disk: Disk, newest: str, asked: str) -> None:
         for name in self._snapshots(disk, asked) or ():
@@ -298,7 +349,7 @@ def _config(instance: Instance, disk: Disk) -> dict[str, str]:
     return {"size": str(disk.size_bytes)} | {KEY + key: value for key, value in ours.items()}
 
 
-def _number(snapshots: list[str]) -> int:
+def _number(snapshots: Sequence[str]) -> int:
     return max((int(name.rpartition("-")[2]) for name in snapshots), default=0)
 
 

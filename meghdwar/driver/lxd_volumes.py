@@ -260,7 +260,7 @@ class Volumes:
 
     def _take_snapshot(self, disk: Disk, before: Sequence[str], claim: Claim, asked: str) -> str:
         """Makes one whose name comes after those."""
-        snapshot = f"mdw-{claim.epoch:010}-{_number(before) + 1:06}"
+        snapshot = _name_after(before, claim.epoch)
         claim.check()
         self.api.change("post", f"{self.path(disk)}/snapshots", {"name": snapshot}, asked)
         return snapshot
@@ -349,8 +349,11 @@ def _config(instance: Instance, disk: Disk) -> dict[str, str]:
     return {"size": str(disk.size_bytes)} | {KEY + key: value for key, value in ours.items()}
 
 
-def _number(snapshots: Sequence[str]) -> int:
-    return max((int(name.rpartition("-")[2]) for name in snapshots), default=0)
+def _name_after(snapshots: Sequence[str], epoch: int) -> str:
+    """A name that is sorted after all of these, which are sorted, whichever epochs made them."""
+    numbers = [[int(number) for number in name.split("-")[1:]] for name in snapshots]
+    epochs, counts = [each[0] for each in numbers], [each[1] for each in numbers]
+    return f"mdw-{max([epoch, *epochs]):010}-{max([0, *counts]) + 1:06}"
 
 
 def _is_whole(config: Mapping[str, str]) -> bool:

@@ -17,6 +17,7 @@ from meghdwar.driver.instance import Disk, Instance
 from meghdwar.driver.lxd import Lxd
 from meghdwar.driver.lxd_api import Api, Changed, Missing
 from meghdwar.model import Ready
+from tests.contract.pairs import eventually
 from tests.driver.lxd_fake import SERVER, FakeLxd, error, make_certificate, operation, sync
 
 DISK = Disk("saves", 100, "/data")
@@ -282,6 +283,81 @@ def test_a_new_snapshot_before_each_copy(fake: FakeLxd) -> None:
     assert body["config"]["volatile.idmap.last"] == "[7]", "the owners of files lie shifted on storage"
 
 
+def paused_after_a_round(fake: FakeLxd) -> tuple[Lxd, Lxd]:
+    """Two of the driver's ends of the same fake, source and target, after a copy and a pause."""
+    copying(fake)
+    pausing(fake, 0)
+    names = ["mdw-0000000001-000009"]
+
+    def make(body: Any) -> Any:
+        names.append(body["name"])
+        fake.answers[f"GET {VOLUME}/snapshots"] = sync([f"/1.0/{VOLUME}/snapshots/{name}" for name in names])
+        return operation()
+
+    fake.answers |= {
+        f"GET {RECORD}": held(writer=False, quiet=True),
+        "GET instances/arena": container(),
+        f"POST {VOLUME}/snapshots": make,
+        f"DELETE {VOLUME}/snapshots/mdw-0000000001-000009": sync({}),
+        f"PATCH {VOLUME}-kept": sync({}),
+    }
+    source, target = Lxd(fake.access()), Lxd(fake.access())
+    target.copy_disk(ARENA, DISK, source, FIRST)
+    assert source.pause(ARENA, FIRST) == "signals"
+    assert names == ["mdw-0000000001-000009", "mdw-0000000001-000010", "mdw-0000000001-000011"]
+    fake.asked.clear()
+    return source, target
+
+
+def test_the_last_copy_follows_what_was_made_ahead(fake: FakeLxd) -> None:
+    """No snapshot and no look at either end: each call is time without a writer."""
+    source, target = paused_after_a_round(fake)
+    copied = target.copy_disk(ARENA, DISK, source, FIRST, final=True)
+    assert copied.proof == "btrfs mdw-0000000001-000011"
+    assert copied.sent_bytes == 4096
+    asked = [each for each, _ in fake.asked if "exec" not in each]
+    assert sorted(asked[:2]) == ["GET instances/arena", f"GET {RECORD}"]
+    assert asked[2:5] == [f"POST {VOLUME}", "POST storage-pools/default/volumes/custom", "GET operations/3/wait"]
+    assert sorted(asked[5:]) == [f"GET {VOLUME}/snapshots", f"PATCH {VOLUME}"]
+
+
+def test_what_was_made_ahead_and_is_gone(fake: FakeLxd) -> None:
+    """It was not looked for, and the copy is not taken for the last one; asked again, it makes its own."""
+    source, target = paused_after_a_round(fake)
+    fake.answers[f"GET {VOLUME}/snapshots"] = sync([f"/1.0/{VOLUME}/snapshots/mdw-0000000001-000010"])
+    with pytest.raises(Unverified, match="lacks its snapshot mdw-0000000001-000011"):
+        target.copy_disk(ARENA, DISK, source, FIRST, final=True)
+    marks = [body["config"]["user.meghdwar.whole"] for each, body in fake.asked if each == f"PATCH {VOLUME}"]
+    assert marks[-1] == "false"
+    fake.asked.clear()
+    assert target.copy_disk(ARENA, DISK, source, FIRST, final=True).proof
+    assert fake.count(f"POST {VOLUME}/snapshots") == 1
+
+
+def test_what_another_epoch_left_is_looked_at(fake: FakeLxd) -> None:
+    source, target = paused_after_a_round(fake)
+    fake.answers[f"GET {RECORD}"] = held(2, writer=False, quiet=True)
+    target.copy_disk(ARENA, DISK, source, Unbounded(2), final=True)
+    assert fake.count(f"GET {VOLUME}") == 2
+    assert fake.count(f"POST {VOLUME}/snapshots") == 1
+
+
+def test_a_driver_that_takes_over_uses_what_was_made_ahead(fake: FakeLxd, tmp_path: Path) -> None:
+    """It knows nothing, looks, and finds a snapshot at the source that the target has not got."""
+    copying(fake)
+    there = [sync([f"/1.0/{VOLUME}/snapshots/mdw-0000000001-00001{n}" for n in numbers]) for numbers in ([0], [0, 1])]
+    source = FakeLxd(tmp_path, "source")
+    try:
+        source.answers = fake.answers | {f"GET {VOLUME}/snapshots": there[1]}
+        fake.answers[f"GET {VOLUME}/snapshots"] = there
+        copied = Lxd(fake.access()).copy_disk(ARENA, DISK, Lxd(source.access()), FIRST, final=True)
+        assert copied.proof == "btrfs mdw-0000000001-000011"
+        assert source.count(f"POST {VOLUME}/snapshots") == 0
+        assert not [each for each, _ in source.asked if each.startswith("DELETE")]
+    finally:
+        source.close()
+
+
 def test_a_copy_that_is_only_said_to_be_done(fake: FakeLxd) -> None:
     copying(fake)
     lxd = Lxd(fake.access())
@@ -354,11 +430,29 @@ def test_one_call_pauses(fake: FakeLxd) -> None:
     lxd.look(ARENA)
     fake.asked.clear()
     assert lxd.pause(ARENA, FIRST) == "signals"
-    assert [each for each, _ in fake.asked] == [
-        f"GET {RECORD}",
-        "POST instances/arena/exec",
-        "GET operations/1/wait",
-    ], "each call more is time without a writer"
+    asked = [each for each, _ in fake.asked]
+    assert asked[0] == f"GET {RECORD}"
+    assert asked[-2:] == ["POST instances/arena/exec", "GET operations/1/wait"], "each call after it is lost time"
+    assert fake.count("POST instances/arena/exec") == 1
+
+
+@pytest.mark.parametrize("words", ["no space left on device", "the snapshot cannot be made"])
+def test_paused_without_a_snapshot_made_ahead(fake: FakeLxd, words: str) -> None:
+    """The last copy makes its own then."""
+    copying(fake)
+    pausing(fake, 0)
+    fake.answers[f"POST {VOLUME}/snapshots"] = error(500, words)
+    assert Lxd(fake.access()).pause(ARENA, FIRST) == "signals"
+    assert fake.count(f"POST {VOLUME}/snapshots") == 1
+    assert fake.count("POST instances/arena/exec") == 1
+
+
+def test_no_snapshot_ahead_of_what_was_never_copied(fake: FakeLxd) -> None:
+    copying(fake)
+    pausing(fake, 0)
+    fake.answers[f"GET {VOLUME}/snapshots"] = sync([])
+    assert Lxd(fake.access()).pause(ARENA, FIRST) == "signals"
+    assert fake.count(f"POST {VOLUME}/snapshots") == 0
 
 
 @pytest.mark.parametrize("status", [10, 11, 12, 127])
@@ -376,6 +470,47 @@ def test_what_cannot_be_frozen_is_stopped(fake: FakeLxd) -> None:
     assert Lxd(fake.access()).pause(ARENA, FIRST) == "stop"
     actions = [(body["action"], body["force"]) for each, body in fake.asked if each == "PUT instances/arena/state"]
     assert actions == [("freeze", False), ("stop", True)]
+
+
+# waking
+def waiting(fake: FakeLxd, status: int) -> Lxd:
+    """A target that runs and has just had the last copy, while somebody waits inside whether it serves."""
+    source, target = paused_after_a_round(fake)
+    fake.answers |= {
+        "POST instances/arena/exec": operation("7"),
+        "GET operations/7/wait": done(**{"return": status}),
+        f"GET {VOLUME}-kept": sync({"config": VOLUME_CONFIG}),
+    }
+    target.copy_disk(ARENA, DISK, source, FIRST, final=True)
+    eventually(lambda: fake.count("POST instances/arena/exec"), 5)
+    fake.answers |= {f"GET {RECORD}": held(), "PATCH instances/arena": sync({}), f"DELETE {VOLUME}-kept": sync({})}
+    target.attach(ARENA, DISK, FIRST)
+    return target
+
+
+def test_who_waits_inside_says_that_it_serves(fake: FakeLxd) -> None:
+    target = waiting(fake, 0)
+    assert fake.count(f"DELETE {VOLUME}-kept") == 0, "there is no time for that yet"
+    assert target.probe(ARENA)
+    assert fake.count("POST instances/arena/exec") == 1
+    eventually(lambda: fake.count(f"DELETE {VOLUME}-kept"), 5)
+    assert target.probe(ARENA)
+    assert fake.count("POST instances/arena/exec") == 2, "what it said is good for one time"
+
+
+def test_who_waits_inside_is_not_the_last_to_be_asked(fake: FakeLxd) -> None:
+    target = waiting(fake, 1)
+    assert not target.probe(ARENA)
+    assert fake.count("POST instances/arena/exec") == 2
+    assert fake.count(f"GET {VOLUME}-kept") == 0
+
+
+def test_what_was_said_before_a_stop_does_not_count(fake: FakeLxd) -> None:
+    target = waiting(fake, 0)
+    fake.answers |= {"PUT instances/arena/state": operation("1"), "GET operations/7/wait": done(**{"return": 1})}
+    target.stop(ARENA, FIRST)
+    assert not target.probe(ARENA)
+    assert fake.count("POST instances/arena/exec") == 2
 
 
 # doctor

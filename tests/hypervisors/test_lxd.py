@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -145,6 +146,27 @@ def test_quiesced(pair: LxdPair, name: str) -> None:
     assert pair.source.pause(instance, FIRST) == "quiesce"
     assert pair.log_file(pair.source, instance).with_name("quiet").read_text() == "quiet\n"
     assert pair.source.pause(instance, FIRST) in ("quiesce", "freeze"), "again, where its command cannot write any more"
+
+
+def test_what_is_written_after_the_snapshot_made_ahead_arrives(pair: LxdPair, name: str) -> None:
+    """The last things that an application writes are those that its quiesce command makes it write."""
+    instance = pair.instance(name, quiesce=("sh", "-c", "echo last >/data/last"))
+    [disk] = instance.disks
+    running(pair, pair.source, instance, FIRST, counted=3)
+    made(pair.target, instance, SECOND, writer=False)
+    pair.target.copy_disk(instance, disk, pair.source, SECOND)
+    before = snapshots(pair, "edge-1", disk)
+    assert pair.source.pause(instance, FIRST) == "quiesce"
+    [ahead] = snapshots(pair, "edge-1", disk) - before
+    for turn in range(2):  # the second has to make its own
+        assert (ahead in pair.target.copy_disk(instance, disk, pair.source, SECOND, final=True).proof) is (turn == 0)
+        assert pair.log_file(pair.target, instance).with_name("last").read_text() == "last\n"
+        counted(pair, pair.target, instance, 3)
+
+
+def snapshots(pair: LxdPair, gateway: str, disk: Disk) -> set[str]:
+    listed = lxd.lxc(pair.state, gateway, "query", f"/1.0/storage-pools/default/volumes/custom/{disk.name}/snapshots")
+    return set(re.findall(r"mdw-[0-9-]+", listed))
 
 
 def test_quiesce_that_fails(pair: LxdPair, name: str) -> None:

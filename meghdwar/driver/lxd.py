@@ -276,8 +276,9 @@ class Lxd:
     def copy_disk(
         self, instance: Instance, disk: Disk, source: Hypervisor, claim: Claim, *, final: bool = False
     ) -> Copied:
-        """What `final` proves is what the transport proves: btrfs applied a stream of checksummed commands, to its
-        very end, to the snapshot that it was made from, and the snapshot is there now. Bytes are not read again."""
+        """What `final` proves is what the transport proves: btrfs applied streams of checksummed commands, to their
+        very end, to the snapshots that they were made from, LXD says so, and the new snapshot is there now. Bytes are
+        not read again."""
         asked = f"copy {disk.name}"
         if not isinstance(source, Lxd):
             why = f"{source.gateway} has another hypervisor, and volumes of LXD travel between LXDs"

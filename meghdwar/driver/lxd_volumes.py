@@ -1,8 +1,9 @@
 """State at an LXD: custom volumes, their snapshots, and copies of them from gateway to gateway.
 
-A refresh sends what lies between two snapshots, and only where their names sort upward: a new snapshot is made before
-each copy, with a number of fixed width, and old ones are removed on both sides when there is time. (LXD starts a few
-processes for each snapshot that there is.) What a copy that was cut off leaves behind, a volume in LXD's database
+A refresh sends what lies between two snapshots and then what was written after the second, and only where their names
+sort upward: a new snapshot is made before each copy, with a number of fixed width, and old ones are removed on both
+sides when there is time. (LXD starts a few processes for each snapshot that there is.) Before the last copy it is made
+ahead, while the source still writes. What a copy that was cut off leaves behind, a volume in LXD's database
 that is not on storage, is removed and copied anew.
 
 Pools of folders are refused: there a refresh compares sizes and times, and lost writes of the same size without a

@@ -156,12 +156,44 @@ def test_what_is_written_after_the_snapshot_made_ahead_arrives(pair: LxdPair, na
     made(pair.target, instance, SECOND, writer=False)
     pair.target.copy_disk(instance, disk, pair.source, SECOND)
     before = snapshots(pair, "edge-1", disk)
-    assert pair.source.pause(instance, FIRST) == "quiesce"
+    pair.source.hold(instance, SECOND)
+    assert pair.source.pause(instance, SECOND) == "quiesce"
     [ahead] = snapshots(pair, "edge-1", disk) - before
     for turn in range(2):  # the second has to make its own
         assert (ahead in pair.target.copy_disk(instance, disk, pair.source, SECOND, final=True).proof) is (turn == 0)
         assert pair.log_file(pair.target, instance).with_name("last").read_text() == "last\n"
         counted(pair, pair.target, instance, 3)
+
+
+def test_who_sends_dies_in_the_last_stream(pair: LxdPair, name: str) -> None:
+    """What came after the snapshot is no copy without its very end: that is noticed, and everything is sent."""
+    instance = pair.instance(name, quiesce=("dd", "if=/dev/urandom", "of=/data/much", "bs=1M", "count=60"))
+    [disk] = instance.disks
+    running(pair, pair.source, instance, FIRST, counted=3)
+    made(pair.target, instance, SECOND, writer=False)
+    pair.target.copy_disk(instance, disk, pair.source, SECOND)
+    pair.source.hold(instance, SECOND)
+    assert pair.source.pause(instance, SECOND) == "quiesce"
+    with ThreadPoolExecutor(1) as thread:
+        copying = thread.submit(pair.target.copy_disk, instance, disk, pair.source, SECOND, final=True)
+        sender = eventually(lambda: sending(pair, "edge-1"), 30, every_s=0.002)
+        os.kill(sender, signal.SIGKILL)
+        assert copying.result(60).proof
+    here, there = (pair.log_file(each, instance).with_name("much") for each in (pair.source, pair.target))
+    assert here.read_bytes() == there.read_bytes()
+    counted(pair, pair.target, instance, 3)
+
+
+def sending(pair: LxdPair, gateway: str) -> int | None:
+    """The process that sends the volume itself, after its snapshots."""
+    holder = processes.alive(lxd.folder(pair.state, gateway) / "holder.pid")
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if words[:2] == [b"btrfs", b"send"] and words[-2].endswith(b"/.migration-send"):
+                here = os.readlink(process / "ns/mnt") == os.readlink(f"/proc/{holder}/ns/mnt")
+                return int(process.name) if here else None
+    return None
 
 
 def snapshots(pair: LxdPair, gateway: str, disk: Disk) -> set[str]:

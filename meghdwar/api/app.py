@@ -6,24 +6,30 @@ from collections.abc import Sequence
 
 from flask import Flask, Response, g
 
-from meghdwar.api import auth, backend, problems, root
+from meghdwar.api import auth, backend, problems, root, vnfpkgm
 from meghdwar.api.area import Area
-from meghdwar.api.backend import Backend
+from meghdwar.api.audit import audit
 from meghdwar.api.settings import Settings
 from meghdwar.driver.control import Driver
 
-AREAS: Sequence[Area] = (root.AREA,)
+AREAS: Sequence[Area] = (root.AREA, vnfpkgm.AREA)
 
 
 def application(settings: Settings, driver: Driver, areas: Sequence[Area] = AREAS) -> Flask:
     """Answers requests over this driver. Raises DriverError when the settings cannot be worked with."""
     app = Flask("meghdwar.api", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.url_map.strict_slashes = False
-    backend.install(app, Backend(settings, driver))
+    app.url_map.strict_slashes = app.url_map.merge_slashes = False
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    gatekeeper, note = _gatekeeper(settings, areas), audit(settings.audit_log)
+    behind = backend.make(settings, driver)
+    backend.install(app, behind)
     problems.install(app)
-    app.before_request(_gatekeeper(settings, areas).admit)
-    app.after_request(_named)
+    app.before_request(behind.measures.begin)
+    app.before_request(gatekeeper.admit)
+    app.after_request(_named)  # the last is called first
+    app.after_request(note)
+    app.after_request(behind.measures.end)
     for area in areas:
         app.register_blueprint(area.blueprint)
     if settings.auth == "keystone":

@@ -17,9 +17,9 @@ from oslo_policy import policy
 
 from meghdwar.api.problems import Problem
 from meghdwar.api.settings import Settings
+from meghdwar.driver.inventory import DEFAULT_PROJECT
 from meghdwar.driver.operation import DriverError
 
-DEFAULT_PROJECT = "default"  # of what mdw does itself, too
 CHALLENGES = {"token": "Bearer", "none": "Bearer", "keystone": "Keystone"}
 
 

@@ -15,6 +15,7 @@ from meghdwar.bundle import BundleError
 from meghdwar.driver.hypervisor import HypervisorError, Stale
 from meghdwar.driver.inventory import Taken, Unknown
 from meghdwar.driver.operation import Busy, DriverError, JournalError
+from meghdwar.onboard.store import NoRoom, TooLarge
 
 LOG = logging.getLogger(__name__)
 TYPE = "application/problem+json"
@@ -23,6 +24,8 @@ REQUEST_ID = "X-Openstack-Request-Id"
 # what the rooms below raise -> the status; the first that fits
 STATUSES: tuple[tuple[type[Exception], HTTPStatus], ...] = (
     (Unknown, HTTPStatus.NOT_FOUND),
+    (NoRoom, HTTPStatus.INSUFFICIENT_STORAGE),
+    (TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (Taken, HTTPStatus.CONFLICT),
     (Busy, HTTPStatus.CONFLICT),
     (Stale, HTTPStatus.CONFLICT),

@@ -10,7 +10,9 @@ from typing import Any
 
 from oslo_config import cfg
 
+from meghdwar.driver.database import state_folder
 from meghdwar.driver.operation import DriverError
+from meghdwar.onboard.store import own_folder
 
 AUTHS = ("token", "none", "keystone")
 MIB = 2**20
@@ -21,8 +23,9 @@ OPTIONS = (
     cfg.StrOpt("auth", default="token", choices=AUTHS, help="Who vouches for a caller."),
     cfg.StrOpt("tokens", default="", help="The file of the local tokens; empty: beside the database of this user."),
     cfg.ListOpt("trust", default=[], help="Certificates (PEM) whose signatures on packages are trusted."),
-    cfg.ListOpt("upload_hosts", default=[], help="Hosts that packages may be fetched from: NAME, NAME:PORT."),
-    cfg.ListOpt("private_hosts", default=[], help="Of all hosts, those that may be at a private address."),
+    cfg.StrOpt("endpoint", default="", help="Where clients find us, for links: https://edge.example; empty: as asked."),
+    cfg.ListOpt("hosts", default=[], help="Hosts that we may ask, for packages and to notify: NAME or NAME:PORT."),
+    cfg.ListOpt("private_hosts", default=[], help="Those of them that may be at an address that is not public."),
     cfg.IntOpt("package_mib_max", default=4096, min=1, help="The largest package that is taken in, in MiB."),
     cfg.IntOpt("fetch_s_max", default=600, min=1, help="The longest that a package may be fetched for, in seconds."),
     cfg.IntOpt("page_size", default=100, min=1, help="How many things a page of a list holds."),
@@ -39,7 +42,8 @@ class Settings:
     auth: str
     tokens: Path
     trust: tuple[Path, ...]
-    upload_hosts: tuple[str, ...]
+    endpoint: str
+    hosts: tuple[str, ...]
     private_hosts: tuple[str, ...]
     package_bytes_max: int
     fetch_s_max: int
@@ -71,11 +75,12 @@ def _settings(conf: Any) -> Settings:
     api = conf.api
     return Settings(
         database=api.database,
-        content=Path(api.content) if api.content else state_folder() / "packages",
+        content=Path(api.content) if api.content else own_folder(),
         auth=api.auth,
         tokens=Path(api.tokens) if api.tokens else state_folder() / "tokens",
         trust=tuple(map(Path, api.trust)),
-        upload_hosts=tuple(api.upload_hosts),
+        endpoint=api.endpoint.rstrip("/"),
+        hosts=tuple(api.hosts),
         private_hosts=tuple(api.private_hosts),
         package_bytes_max=api.package_mib_max * MIB,
         fetch_s_max=api.fetch_s_max,
@@ -83,8 +88,3 @@ def _settings(conf: Any) -> Settings:
         audit_log=Path(api.audit_log) if api.audit_log else None,
         conf=conf,
     )
-
-
-def state_folder() -> Path:
-    """Where this user's own things are kept."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "meghdwar"

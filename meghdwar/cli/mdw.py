@@ -40,6 +40,13 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "gateway_list": ("gateways", "list_"),
     "gateway_doctor": ("gateways", "doctor"),
     "gateway_remove": ("gateways", "remove"),
+    "onboard": ("packages", "onboard"),
+    "package_list": ("packages", "list_"),
+    "package_show": ("packages", "show_"),
+    "package_enable": ("packages", "enable"),
+    "package_disable": ("packages", "disable"),
+    "package_delete": ("packages", "delete"),
+    "package_download": ("packages", "download"),
     "sight": ("sightings", "sight"),
     "watch": ("watching", "watch"),
 }

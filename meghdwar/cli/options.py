@@ -43,6 +43,7 @@ def parser() -> ArgumentParser:
     _operations(commands)
     _gateways(commands)
     _sightings(commands)
+    _packages(commands)
     _api(commands)
     return made
 
@@ -241,6 +242,39 @@ def _sightings(commands: _SubParsersAction[ArgumentParser]) -> None:
     )
 
 
+# packages
+def _packages(commands: _SubParsersAction[ArgumentParser]) -> None:
+    onboard = _command(commands, "onboard", "take a package into the catalogue, once it was found to be sound",
+                       "mdw onboard vnf.csar --trust provider.pem")  # fmt: skip
+    onboard.add_argument("package", metavar="PACKAGE", help="a CSAR, or a zip with a CSAR and its signature")
+    onboard.add_argument("--trust", metavar="CERT", action="append", default=[],
+                         help="it has to be signed by one whom this vouches for; may be given again")  # fmt: skip
+    onboard.add_argument("--user-data", metavar="K=V", action="append", default=[], help="what is noted with it")
+    _catalogued(onboard)
+    package = _command(commands, "package", "look at packages, enable, disable, delete and download them",
+                       "mdw package list")  # fmt: skip
+    kinds = package.add_subparsers(metavar="WHAT", dest="what", required=True)
+    _catalogued(_command(kinds, "list", "list the packages", "mdw package list -f json", "package_list"))
+    for name, help_ in (
+        ("show", "say everything that is known of a package"),
+        ("enable", "let new applications be made of a package"),
+        ("disable", "let no new applications be made of a package"),
+        ("delete", "delete a package that is disabled and not in use"),
+        ("download", "write a package to a file, as it came in"),
+    ):
+        made = _command(kinds, name, help_, f"mdw package {name} b1bb0ce7", f"package_{name}")
+        made.add_argument("package", metavar="PACKAGE", help="its id or its vnfd id, or how one of them begins")
+        _catalogued(made)
+        if name == "download":
+            made.add_argument("-o", "--output", metavar="FILE", default="", help="the file, - is the standard output")
+
+
+def _catalogued(parser: ArgumentParser) -> None:
+    parser.add_argument("--project", metavar="NAME", default="default", help="whose packages (%(default)s)")
+    parser.add_argument("--packages", metavar="DIR", default="",
+                        help="the folder of the packages (MEGHDWAR_PACKAGES, or else one of your own)")  # fmt: skip
+
+
 # the API
 def _api(commands: _SubParsersAction[ArgumentParser]) -> None:
     serve = _command(commands, "serve", "serve the API on this machine", "mdw serve --listen 127.0.0.1:9890")
@@ -292,7 +326,7 @@ class Version(Action):
 # option or argument -> what shtab completes it with
 FILES: Mapping[str, str] = {
     "plan": "FILE", "sightings": "FILE", "client_certificate": "FILE", "client_key": "FILE", "images": "DIRECTORY",
-    "config": "FILE", "tls_cert": "FILE", "tls_key": "FILE",
+    "config": "FILE", "tls_cert": "FILE", "tls_key": "FILE", "trust": "FILE", "output": "FILE", "packages": "DIRECTORY",
 }  # fmt: skip
 
 

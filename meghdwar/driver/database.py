@@ -61,9 +61,13 @@ def open(url: str = "", *, upgrade: bool = True, lease_s: float = 15.0) -> Datab
 
 
 # which one
+def state_folder() -> Path:
+    """Where this user's own things are kept."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "meghdwar"
+
+
 def _own() -> str:
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return str(Path(state) / "meghdwar" / "meghdwar.db")
+    return str(state_folder() / "meghdwar.db")
 
 
 def _url(given: str) -> URL:

@@ -44,15 +44,18 @@ Make = Callable[..., Flask]
 
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Make]:
-    opened = database.open(str(tmp_path / "a.db"))
+    opened, apps = database.open(str(tmp_path / "a.db")), []
 
     def made(config: str = "", **given: str) -> Flask:
         path = tmp_path / "api.conf"
         path.write_text(config)
         given = {"content": str(tmp_path / "packages"), "tokens": str(tokens(tmp_path, *LINES)), **given}
-        return application(settings.read(str(path), **given), Driver(opened), areas())
+        apps.append(application(settings.read(str(path), **given), Driver(opened), areas()))
+        return apps[-1]
 
     yield made
+    for app in apps:
+        app.extensions["meghdwar"].close()
     opened.close()
 
 

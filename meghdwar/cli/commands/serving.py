@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from argparse import Namespace
 
 from meghdwar.driver import logs
@@ -10,6 +12,8 @@ from meghdwar.driver.operation import DriverError
 
 
 def serve(options: Namespace) -> int:
+    if options.workers > 1:  # before it is imported: several processes put their metrics together
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="mdw-metrics-"))
     try:
         from meghdwar.api import server, settings
     except ImportError as error:

@@ -1,0 +1,74 @@
+"""The files of a package that was onboarded: read again through the same gate, as often as they are asked for."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from meghdwar.archive import Archive, Refused, open_archive
+from meghdwar.driver.operation import DriverError
+
+_OPEN_MAX = 32
+_MOMENT = (1980, 1, 1, 0, 0, 0)  # the same descriptors make the same bytes
+META = "TOSCA-Metadata/TOSCA.meta"
+
+
+@lru_cache(_OPEN_MAX)
+def opened(path: Path) -> Archive:
+    """Its archive; a content never changes under its name. Raises DriverError when it is damaged by now."""
+    found = open_archive(path, path.name)
+    if isinstance(found, list):
+        raise DriverError(f"cannot read package {path.name}: {found[0].message}")
+    inner = [name for name in found.entries if "/" not in name and name.endswith((".csar", ".zip"))]
+    if len(inner) == 1 and (part := found.part(inner[0])) is not None and META not in found.entries:
+        wrapped = open_archive(part, inner[0])  # signed as a whole: the package is in it
+        return wrapped if isinstance(wrapped, Archive) else found
+    return found
+
+
+def read(path: Path, name: str) -> bytes:
+    """A descriptor."""
+    found = opened(path).read(name)
+    if found is None:
+        raise DriverError(f"cannot read {name} of package {path.name}: it is damaged")
+    return found
+
+
+def open_file(path: Path, name: str) -> tuple[io.BufferedReader, int] | None:
+    """A file to be read from its beginning, and its bytes; None when there is none of that name."""
+    archive = opened(path)
+    if name not in archive.entries:
+        return None
+    return io.BufferedReader(_Pieces(archive.pieces(name))), archive.entries[name].size
+
+
+def zipped(path: Path, names: Sequence[str]) -> bytes:
+    """The descriptors, and what says which is the main one, as a zip."""
+    archive, made = opened(path), io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as file:
+        for name in sorted({*names, *([META] if META in archive.entries else [])}):
+            file.writestr(zipfile.ZipInfo(name, _MOMENT), read(path, name), zipfile.ZIP_DEFLATED)
+    return made.getvalue()
+
+
+class _Pieces(io.RawIOBase):
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces, self._rest = pieces, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        try:
+            while not self._rest:
+                self._rest = next(self._pieces)
+        except StopIteration:
+            return 0
+        except Refused as refused:
+            raise OSError(str(refused)) from None
+        count = min(len(buffer), len(self._rest))
+        buffer[:count], self._rest = self._rest[:count], self._rest[count:]
+        return count

@@ -24,6 +24,7 @@ DONE, PROBLEMS, CANNOT, WAITS, ELSEWHERE, OURS, INTERRUPTED = 0, 1, 2, 3, 4, 70,
 # command -> the module of meghdwar.cli.commands and the function in it
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "up": ("applications", "up"),
+    "adopt": ("applications", "adopt"),
     "status": ("applications", "status"),
     "down": ("applications", "down"),
     "fsck": ("checks", "fsck"),

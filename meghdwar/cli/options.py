@@ -98,6 +98,14 @@ def _applications(commands: _SubParsersAction[ArgumentParser]) -> None:
                     "(OS_CLOUD, when the plan has gateways that a stack builds)")  # fmt: skip
     up.add_argument("--stack", metavar="NAME", help="what the stack is called (as the application)")
 
+    adopt = _command(commands, "adopt", "take over a stack that somebody created from a plan, and complete it",
+                     "mdw adopt arena out/arena.plan.yaml --cloud lab")  # fmt: skip
+    adopt.add_argument("stack", metavar="STACK", help="its name")
+    adopt.add_argument("plan", metavar="PLAN", nargs="?", default=".",
+                       help="the plan that it was made from, or a folder that has it (here)")  # fmt: skip
+    adopt.add_argument("--cloud", metavar="NAME", help="the cloud of clouds.yaml that has it (OS_CLOUD)")
+    _site(adopt)
+
     status = _command(commands, "status", "say what is where, and what is being done", "mdw status arena --watch")
     status.add_argument("application", metavar="APPLICATION", nargs="?", help="only this one")
     status.add_argument("-w", "--watch", action="store_true", help="say it again every second, until Ctrl-C")

@@ -175,7 +175,11 @@ class Driver:
         Raises DriverError for gateways that nobody made known, when the application is up from another plan, and when
         the cloud cannot take the stack; CloudError when the stack does not come up.
         """
-        record = self.admit(self.record(bundle, router, images, parameters, stack=stack))
+        record = self.record(bundle, router, images, parameters, stack=stack)
+        if stack is not None:
+            self._same_plan(record)
+            self._stack_may_come(record, bundle)
+        self.admit(record)
         return self.bring_up(record.name, "mdw up")
 
     def admit(self, record: ApplicationRecord) -> ApplicationRecord:
@@ -183,7 +187,7 @@ class Driver:
         asked = self._wanted_by(record)
         self._same_plan(record)
         if record.stack is not None:
-            self._stackable(record, asked)
+            self._stackable(record.name, asked)
         self._room(asked)
         self._known_gateways(asked, record.stack)
         try:
@@ -205,21 +209,10 @@ class Driver:
             if (operation := self.build(instance, gateway, reason)) is not None
         ]
 
-    def _stackable(self, record: ApplicationRecord, asked: Wanted) -> None:
+    def _stack_may_come(self, record: ApplicationRecord, bundle: Bundle) -> None:
         """Raises DriverError where a stack cannot be made, or was and is gone."""
-        for name, cloudlet in asked.cloudlets.items():
-            built = [gateway for gateway in asked.reach(name) if not asked.gateways[gateway].stands]
-            built = [gateway for gateway in built if self._known(gateway) in (None, NOVA)]
-            files = {mount.state for mount in cloudlet.state} & set(asked.files)
-            if built and (cloudlet.instances != "shared" or files):
-                what = "runs once for each subscriber" if cloudlet.instances != "shared" else "keeps state files"
-                raise DriverError(
-                    f"cannot bring {record.name} up: {name} {what}, and {built[0]} is a server that the stack builds, "
-                    "with one volume for all; use gateways that stand, or make it known once it does: mdw gateway add"
-                )
-        there = {each.name for each in self.inventory.applications()}
-        if record.name not in there:
-            self.stacks.refuse(record, self.bundle(record))
+        if record.name not in {each.name for each in self.inventory.applications()}:
+            self.stacks.refuse(record, bundle)
         elif self.stacks.found(record) is None and any(
             each.gateway for each in self.inventory.instances(application=record.name)
         ):
@@ -227,6 +220,19 @@ class Driver:
                 f"cannot go on with {record.name}: its stack {record.stack} is gone, and its volumes with it; "
                 f"mdw down {record.name}, and mdw up builds it anew"
             )
+
+    def _stackable(self, application: str, asked: Wanted) -> None:
+        """Raises DriverError for what a server that a stack builds cannot have."""
+        for name, cloudlet in asked.cloudlets.items():
+            built = [gateway for gateway in asked.reach(name) if not asked.gateways[gateway].stands]
+            built = [gateway for gateway in built if self._known(gateway) in (None, NOVA)]
+            files = {mount.state for mount in cloudlet.state} & set(asked.files)
+            if built and (cloudlet.instances != "shared" or files):
+                what = "runs once for each subscriber" if cloudlet.instances != "shared" else "keeps state files"
+                raise DriverError(
+                    f"cannot bring {application} up: {name} {what}, and {built[0]} is a server that the stack builds, "
+                    "with one volume for all; use gateways that stand, or make it known once it does: mdw gateway add"
+                )
 
     def _known(self, gateway: str) -> str | None:
         """The hypervisor of a gateway that was made known."""

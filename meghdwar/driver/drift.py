@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from meghdwar.bundle import Bundle
 from meghdwar.driver import heat
@@ -14,6 +14,7 @@ UNSETTLED = ("attaching", "detaching", "reserved", "error", "error_detaching", "
 AGAIN = "the next move or mdw adopt tells it again"
 
 CODES: Mapping[str, str] = {
+    "cloud-silent": "the cloud of a stack does not answer: what is so there is not known",
     "stack-missing": "the stack is gone",
     "stack-failed": "the stack's last work failed",
     "stack-disagrees": "the stack says another place than the inventory",
@@ -25,12 +26,16 @@ CODES: Mapping[str, str] = {
 }
 
 
-def detect(cloud: Cloud, bundle: Bundle, stack: str, homes: Mapping[str, str]) -> list[Problem]:
-    """Everything that is not as it should be; `homes` is cloudlet -> gateway, of those that all share."""
+def detect(
+    cloud: Cloud, bundle: Bundle, stack: str, homes: Mapping[str, str], stopped: Collection[str] = ()
+) -> list[Problem]:
+    """Everything that is not as it should be; `homes` is cloudlet -> gateway, of those that all share. The volumes of
+    cloudlets that were `stopped` are attached nowhere."""
     found = heat.find(cloud, stack)
     if found is None:
         why = f"stack {stack} is gone from {cloud.name}"
-        return [Problem("stack-missing", why, "create it again with mdw up, or take the application away")]
+        advice = f"its volumes are gone with it: mdw down {bundle.name}, and mdw up builds it anew"
+        return [Problem("stack-missing", why, advice)]
     problems = []
     if found.failed:
         why = f"stack {stack} is {found.state}: {found.reason}"
@@ -39,7 +44,8 @@ def detect(cloud: Cloud, bundle: Bundle, stack: str, homes: Mapping[str, str]) -
     made = heat.resources(cloud, found.id)
     problems += _clusters(cloud, bundle, made)
     problems += _gateways(cloud, bundle, found.id)
-    problems += _volumes(cloud, bundle, found.id, made, homes)
+    running = {cloudlet: home for cloudlet, home in homes.items() if cloudlet not in stopped}
+    problems += _volumes(cloud, bundle, found.id, made, running)
     return problems
 
 

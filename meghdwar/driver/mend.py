@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from meghdwar.driver import drift
 from meghdwar.driver import router as routers
+from meghdwar.driver.cloud_api import CloudError
 from meghdwar.driver.control import Driver
 from meghdwar.driver.fsck import REMOVE, REROUTE, START, Picture, Problem, detect
 from meghdwar.driver.hypervisor import Claim, Hypervisor, HypervisorError, Power, Seen, Stale
@@ -30,7 +32,28 @@ class Mended:
 # looking
 def problems(driver: Driver, application: str | None = None) -> list[Problem]:
     """Everything that is not as it should be, of one application or of all. Changes nothing."""
-    return detect(picture(driver, application))
+    found = picture(driver, application)
+    return [*detect(found), *_of_stacks(driver, found)]
+
+
+def _of_stacks(driver: Driver, found: Picture) -> Iterator[Problem]:
+    """What the stacks of the applications say against what is so; not of those that an operation works on."""
+    moving = {operation.instance for operation in found.operations if operation.status not in ENDED} | found.busy
+    for record in driver.inventory.applications():
+        if record.stack is None or found.application not in (None, record.name):
+            continue
+        own = [each for each in found.records if each.instance.application == record.name]
+        homes = {
+            each.instance.cloudlet: each.gateway
+            for each in own
+            if each.gateway is not None and each.instance.subscriber is None and each.name not in moving
+        }
+        stack, stopped = driver.stacks.of(record), {each.instance.cloudlet for each in own if each.stopped}
+        try:
+            cloud = driver.stacks.cloud(stack.cloud)
+            yield from drift.detect(cloud, driver.bundle(record), stack.name, homes, stopped)
+        except CloudError as error:
+            yield Problem("cloud-silent", str(error), f"see openstack --os-cloud {stack.cloud} stack list")
 
 
 def picture(driver: Driver, application: str | None = None, gateways: Iterable[str] | None = None) -> Picture:

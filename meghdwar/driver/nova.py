@@ -99,17 +99,17 @@ class Nova:
                 return self._look_at_parameter(instance)
             states = self._states(instance)
             writer = any(state.writer == self._gateway for state in states.values())
+            epoch = max((state.epoch for state in states.values()), default=0)
             if not writer and not any(state.servers for state in states.values()):
-                return Seen(instance.name)
+                return Seen(instance.name, epoch=epoch)
             server = self._server()
             own = server["id"] if server else ""
             attached = tuple(name for name, state in states.items() if own in state.servers)
             if not writer and not attached:
-                return Seen(instance.name)
+                return Seen(instance.name, epoch=epoch)
             there = tuple(name for name, state in states.items() if own in state.servers or not state.servers)
             runs = _active(server) and set(attached) == set(states)
             power = Power.RUNNING if runs else Power.STOPPED
-            epoch = max(state.epoch for state in states.values())
             return Seen(instance.name, power, epoch, writer, instance.application, there, attached)
 
     def _look_at_parameter(self, instance: Instance) -> Seen:

@@ -117,7 +117,7 @@ def wanted(bundle: Bundle, parameters: Mapping[str, object] | None = None) -> Wa
 
     Raises BundleError when a value is missing, or is known only to the stack that was built.
     """
-    declared, values = _parameters(bundle)
+    declared, values = parameters_of(bundle)
     inputs.check(bundle.plan_file, declared, parameters or {})
     values |= dict(parameters or {})
     plan = bundle.plan
@@ -138,7 +138,7 @@ def wanted(bundle: Bundle, parameters: Mapping[str, object] | None = None) -> Wa
     )
 
 
-def _parameters(bundle: Bundle) -> tuple[dict[str, Any], dict[str, object]]:
+def parameters_of(bundle: Bundle) -> tuple[dict[str, Any], dict[str, object]]:
     """The parameters as the stack declares them, and their values: from the environment, or their defaults."""
     import yaml
 

@@ -89,6 +89,28 @@ def down(options: Namespace, driver: Driver) -> int:
     return told(options, driver, operations, f"{options.application} is down; nothing of it ran")
 
 
+# adopt
+def adopt(options: Namespace, driver: Driver) -> int:
+    from meghdwar.driver import adoption
+
+    cloud = options.cloud or os.environ.get("OS_CLOUD")
+    if not cloud:
+        raise DriverError(f"cannot adopt {options.stack}: nobody said in which cloud; give --cloud")
+    stack = StackName(cloud, options.stack)
+    bundle = adoption.plan_of(driver, stack, _plans(Path(options.plan)))
+    operations = adoption.adopt(driver, bundle, stack, router=options.router, images=_images(options))
+    return told(options, driver, operations, f"{bundle.name} is ours, with the stack {stack}; see mdw status")
+
+
+def _plans(path: Path) -> list[Path]:
+    """The plan files that are meant: one, or those in a folder and in its folders."""
+    if path.is_dir():
+        return sorted([*path.glob("*.plan.yaml"), *path.glob("*/*.plan.yaml")])
+    if not path.exists():
+        raise BundleError(f"cannot read {path}: there is no such file or folder; mdw-compile writes it")
+    return [path]
+
+
 # status
 def status(options: Namespace, driver: Driver) -> int:
     if not options.watch:

@@ -67,8 +67,11 @@ def adopt(
     done = []
     for instance, host in asked.instances():
         driver.inventory.add_instance(InstanceRecord(instance))
-        if driver.inventory.instance(instance.name).gateway is None and not _take(driver, instance):
-            at = picture.at(instance)
+        home, at = driver.inventory.instance(instance.name).gateway, picture.at(instance)
+        if home is not None:
+            if at != home:  # somebody said something else to the stack
+                mend.adopt(driver, instance.name, home)
+        elif not _take(driver, instance):
             operation = driver.build(instance, at if at in asked.reach(instance.cloudlet) else host, "mdw adopt")
             done += [] if operation is None else [operation]
     return done

@@ -19,6 +19,7 @@ API = [
     *DRIVER,
     "Flask>=3,<4",
     "gunicorn>=23,<28",
+    "jsonschema>=4.20,<5",
     "keystonemiddleware>=10.7,<14",
     "oslo.config>=9.6,<11",
     "oslo.policy>=4.4,<7",
@@ -54,6 +55,7 @@ setup(
     package_dir={"meghdwar.tosca": "tosca", "meghdwar.templates": "templates"},
     package_data={
         "meghdwar": ["py.typed"],
+        "meghdwar.api": ["*.yaml"],
         "meghdwar.driver.migrations": ["*.mako"],
         "meghdwar.heat_plugin": ["README.md"],
         "meghdwar.tosca": ["**/*.yaml", "examples/scripts/*.sh", "examples/images/**/*"],

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from flask import Flask, Response, g
 
-from meghdwar.api import auth, backend, problems, root, vnfpkgm
+from meghdwar.api import auth, backend, problems, root, v1, vnfpkgm
 from meghdwar.api.area import Area
 from meghdwar.api.audit import audit
 from meghdwar.api.settings import Settings
 from meghdwar.driver.control import Driver
 
-AREAS: Sequence[Area] = (root.AREA, vnfpkgm.AREA)
+AREAS: Sequence[Area] = (root.AREA, v1.AREA, vnfpkgm.AREA)
 
 
 def application(settings: Settings, driver: Driver, areas: Sequence[Area] = AREAS) -> Flask:

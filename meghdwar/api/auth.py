@@ -52,6 +52,11 @@ def caller() -> Caller:
     return found  # type: ignore[no-any-return]
 
 
+def may(rule: str) -> bool:
+    """Whether whoever sent the request that is being answered passes a rule of the policy."""
+    return bool(g.gatekeeper.may(rule))
+
+
 class Gatekeeper:
     """Sees every request first: who sends it, and whether the rule of its endpoint lets them. An endpoint without a
     rule is closed to all."""
@@ -69,7 +74,7 @@ class Gatekeeper:
         """Raises Problem 401 or 403. Urls that there are not go by: they are answered with 404 or 405."""
         if request.endpoint is None:
             return
-        g.challenge = self._challenge
+        g.challenge, g.gatekeeper = self._challenge, self
         g.caller = self._authenticate(request)
         rule = self._rules.get(request.endpoint)
         if rule is None or not self.may(rule):

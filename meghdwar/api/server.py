@@ -18,6 +18,7 @@ from gunicorn.app.base import BaseApplication
 from meghdwar.api import auth
 from meghdwar.api.app import application
 from meghdwar.api.settings import Settings
+from meghdwar.api.v1 import work
 from meghdwar.driver import database
 from meghdwar.driver.control import Driver
 from meghdwar.driver.operation import DriverError
@@ -66,7 +67,10 @@ def _try_certificate(listening: Listening) -> None:
 
 def opened(settings: Settings) -> Flask:
     """The application over a database of its own, for one process."""
-    return application(settings, Driver(database.open(settings.database)))
+    driver = Driver(database.open(settings.database))
+    app = application(settings, driver)
+    work.begin(app, driver, settings.work)
+    return app
 
 
 def serve(settings: Settings, listening: Listening, say: Callable[[str], None]) -> None:

@@ -182,14 +182,15 @@ class Driver:
         self.admit(record)
         return self.bring_up(record.name, "mdw up")
 
-    def admit(self, record: ApplicationRecord) -> ApplicationRecord:
-        """Makes an application known, when it can be brought up; nothing of it is built. Errors as of `up`."""
+    def admit(self, record: ApplicationRecord, *, teach: bool = True) -> ApplicationRecord:
+        """Makes an application known, when it can be brought up; nothing of it is built. Errors as of `up`. Only with
+        `teach` gateways are made known whose plan says where they are."""
         asked = self._wanted_by(record)
         self._same_plan(record)
         if record.stack is not None:
             self._stackable(record.name, asked)
         self._room(asked)
-        self._known_gateways(asked, record.stack)
+        self._known_gateways(asked, record.stack, teach)
         try:
             self.inventory.add_application(record)
         except Taken:
@@ -295,7 +296,7 @@ class Driver:
                     f"{self.inventory.count_at(gateway) + count}"
                 )
 
-    def _known_gateways(self, asked: Wanted, stack: str | None) -> None:
+    def _known_gateways(self, asked: Wanted, stack: str | None, teach: bool) -> None:
         """Makes those known whose plan says where they are, or that the stack builds; raises DriverError for the
         others."""
         known = {record.name: record.access for record in self.inventory.gateways()}
@@ -314,11 +315,11 @@ class Driver:
                         f"cannot bring {asked.application} up: {name} was made known as {known[name].hypervisor}, "
                         f"and the plan says {gateway.hypervisor}"
                     )
-            elif gateway.endpoint is not None:
+            elif gateway.endpoint is not None and teach:
                 certificate = None if gateway.certificate is None else str(gateway.certificate)
                 endpoint = _own_folder(gateway.name, str(gateway.endpoint))
                 new.append(Access(name, gateway.hypervisor, endpoint, certificate))
-            elif stack is not None:
+            elif stack is not None and gateway.endpoint is None:
                 new.append(Access(name, NOVA, stack))
             else:
                 missing.append(f"mdw gateway add {name} --hypervisor {gateway.hypervisor} --endpoint ...")
@@ -539,20 +540,38 @@ class Driver:
 
     def resume(self, operation_id: str, *, fenced: Fenced | None = None) -> Operation:
         """Goes on with an operation that is not ended. With `fenced` its source counts as dead."""
-        operation, claim = self._take_up(operation_id)
         if fenced is not None:
-            if operation.source is None:
-                self.journal.release(claim)
-                raise DriverError(f"cannot go on without the source of {operation_id}: a build has none")
-            self.journal.fence(operation_id, fenced, claim)
-            operation = replace(operation, fenced=fenced)
-        return self._work(operation, claim)
+            return self._work(*self._fence(operation_id, fenced))
+        return self._work(*self._take_up(operation_id))
+
+    def fence(self, operation_id: str, fenced: Fenced) -> Operation:
+        """From now on its source counts as dead; going on is left to whoever works what is left."""
+        operation, claim = self._fence(operation_id, fenced)
+        self.journal.release(claim)
+        return operation
+
+    def _fence(self, operation_id: str, fenced: Fenced) -> tuple[Operation, Lease]:
+        operation, claim = self._take_up(operation_id)
+        if operation.source is None:
+            self.journal.release(claim)
+            raise DriverError(f"cannot go on without the source of {operation_id}: a build has none")
+        self.journal.fence(operation_id, fenced, claim)
+        return replace(operation, fenced=fenced), claim
 
     def rollback(
         self, operation_id: str, *, by: str = "", because: str = "", fenced: Fenced | None = None
     ) -> Operation:
         """Undoes what an operation did that is not ended. Raises DriverError past its point of no return. With
         `fenced` its target counts as dead."""
+        return self._work(*self._turn(operation_id, by, because, fenced))
+
+    def turn(self, operation_id: str, *, by: str, because: str, fenced: Fenced | None = None) -> Operation:
+        """As `rollback`, but the undoing is left to whoever works what is left."""
+        operation, claim = self._turn(operation_id, by, because, fenced)
+        self.journal.release(claim)
+        return operation
+
+    def _turn(self, operation_id: str, by: str, because: str, fenced: Fenced | None) -> tuple[Operation, Lease]:
         operation, claim = self._take_up(operation_id)
         steps, entries = STEPS[operation.kind], self.journal.entries(operation_id)
         if not can_turn(steps, entries):
@@ -568,7 +587,7 @@ class Driver:
         if fenced is not None or not turned(entries):
             step = _last_begun(entries) or steps[0].name
             self.journal.write(operation_id, [Entry(step, FAILED, {"error": f"rolled back by {by}: {because}"})], claim)
-        return self._work(operation, claim)
+        return operation, claim
 
     def abandoned(self) -> list[Operation]:
         """Everything that is not ended and that nobody works on, oldest first."""

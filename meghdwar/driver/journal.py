@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Row, delete, select
+from sqlalchemy import Connection, Engine, Row, delete, literal, select, tuple_
 
 from meghdwar.driver.hypervisor import Claim, Stale
 from meghdwar.driver.identifier import new_id
@@ -320,18 +320,25 @@ class SqlJournal:
         self,
         *,
         application: str | None = None,
+        applications: Collection[str] | None = None,
         instance: str | None = None,
         status: str | None = None,
         kind: str | None = None,
+        before: Operation | None = None,
         limit: int | None = None,
         newest_first: bool = True,
     ) -> list[Operation]:
-        """Those that are all of what is given, in the order of their beginning."""
+        """Those that are all of what is given, in the order of their beginning; of any of the `applications`; and that
+        began `before` another one."""
         wanted = {"application": application, "instance": instance, "status": status, "kind": kind}
         order = [operations.c.created_at, operations.c.id]
         query = select(operations).where(*(operations.c[name] == v for name, v in wanted.items() if v is not None))
         if status is not None and status not in ENDED:
             query = query.where(operations.c.ended_at.is_(None))  # few, and found by an index
+        if applications is not None:
+            query = query.where(operations.c.application.in_(applications))
+        if before is not None:
+            query = query.where(tuple_(*order) < tuple_(literal(before.created_at), literal(before.id)))
         query = query.order_by(*(column.desc() if newest_first else column for column in order)).limit(limit)
         return self._read_operations(query)
 

@@ -145,6 +145,7 @@ class Watch:
         self.stopping = Flag()  # soon after `stop`; for whoever waits
         self._told = 0
         self._unknown_until = 0.0
+        self._new = Flag()
         self._hand_over = Flag()
         self._end_of_stream = Flag()
         self._lanes = Lanes(self.settings.workers)
@@ -159,6 +160,22 @@ class Watch:
         For signal handlers as well: it takes no lock, which the thread that was interrupted might have.
         """
         self._told += 1
+
+    def nudge(self) -> None:
+        """There is something new among what is left: it is looked at soon."""
+        self._new.set()
+
+    def heed(self, sighting: Sighting, noted: Sequence[Noted]) -> None:
+        """A sighting that somebody else has taken in: what follows from it is done here."""
+        if any(not each.dropped for each in noted):
+            self.clock.seen(sighting.at)
+            self.tally.taken += 1
+        else:
+            self.tally.dropped += 1
+        self.observer.took(sighting, noted)
+        for each in noted:
+            self._later(each)
+            self._wish(each)
 
     def hear(self, event: Event) -> None:
         """A listener of the driver: stops an operation between two steps, when it has to be handed over."""
@@ -179,7 +196,8 @@ class Watch:
         next_left = next_sweep = 0.0
         while not self._ending():
             now = time.monotonic()
-            if now >= next_left:
+            if now >= next_left or self._new.is_set():
+                self._new.clear()
                 self._finish_left(now)
                 next_left = now + self.settings.left_every_s * random.uniform(0.5, 1.5)  # noqa: S311 - so that drivers part
             if now >= next_sweep:
@@ -245,15 +263,8 @@ class Watch:
             )
         if noted is None:
             return
-        if any(not each.dropped for each in noted):
-            self.clock.seen(sighting.at)
-            self.tally.taken += 1
-        else:
-            self.tally.dropped += 1
-        self.observer.took(sighting, noted)
+        self.heed(sighting, noted)
         for each in noted:
-            self._later(each)
-            self._wish(each)
             if each.wished is not None and self.settings.in_step:
                 self._wished.setdefault(sighting.subscriber, set()).add(each.instance)
 

@@ -1,0 +1,110 @@
+"""/v1/applications: what was brought up from a plan or from a package."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
+
+import yaml
+from flask import Response, jsonify
+
+from meghdwar import bundle as bundles
+from meghdwar.api.auth import caller, may
+from meghdwar.api.backend import backend
+from meghdwar.api.problems import Problem
+from meghdwar.api.v1 import scope, shown, work
+from meghdwar.api.v1.contract import Asked
+from meghdwar.bundle import Bundle
+from meghdwar.driver.inventory import ApplicationRecord, InstanceRecord, Taken, Task
+from meghdwar.driver.operation import DriverError
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+DEPTH_MAX = 100  # of the YAML of a plan
+TEACH = "edge:gateways_create"  # who may do that may also bring gateways in a plan
+
+
+def list_(asked: Asked) -> Response:
+    found = [
+        each
+        for each in scope.applications(asked).values()
+        if asked.given.get("name") in (None, each.title or each.name)
+    ]
+    return scope.page(asked, "applications", found, lambda each: each.name, _shown)
+
+
+def show(asked: Asked) -> Response:
+    return jsonify(_shown(scope.application(asked.given["application"])))
+
+
+def create(asked: Asked) -> Response:
+    driver, settings, body = backend().driver, backend().settings, asked.body
+    bundle = _from_plan(body)
+    title = body.get("name") or bundle.name
+    if not NAME.fullmatch(title):
+        raise Problem(400, f"cannot call an application {title[:80]!r}: give a name of letters, digits, - and _")
+    id_ = scope.application_id(caller().project, title)
+    inputs = body.get("inputs") or {}
+    record = driver.record(
+        _called(bundle, id_), settings.router, settings.images, inputs, project=caller().project, title=title
+    )
+    task = driver.inventory.find_task(id_)
+    if task is not None and task.act == "down":
+        raise Problem(409, f"cannot bring {title} up: it is going down; wait until it is gone")
+    try:
+        driver.admit(record, teach=may(TEACH))
+    except (DriverError, Taken) as error:
+        raise Problem(409, str(error)) from None
+    driver.inventory.put_task(Task(id_, "up"))
+    work.works().nudge()
+    return _coming(record)
+
+
+def _from_plan(body: dict[str, Any]) -> Bundle:
+    files = {name: text.encode() for name, text in body["files"].items()}
+    for name, data in files.items():
+        if name.endswith(".yaml"):
+            calm(name, data)
+    return bundles.from_files(body["plan"], files)
+
+
+def calm(name: str, data: bytes) -> None:
+    """Raises Problem for YAML that would grow when it is read, or is nested too deeply; what we write never is."""
+    depth = 0
+    try:
+        for event in yaml.parse(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            if isinstance(event, yaml.AliasEvent):
+                raise Problem(400, f"cannot read {name[:80]}: it has an alias, which no plan has")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEPTH_MAX:
+                raise Problem(400, f"cannot read {name[:80]}: it is nested more than {DEPTH_MAX} deep")
+    except (yaml.YAMLError, ValueError) as error:
+        raise Problem(400, f"cannot read {name[:80]}: {str(error).splitlines()[0]}") from None
+
+
+def _called(bundle: Bundle, name: str) -> Bundle:
+    """The same application under another name, so that it may be there more than once."""
+    return bundle if name == bundle.name else replace(bundle, name=name, plan=replace(bundle.plan, application=name))
+
+
+def delete(asked: Asked) -> Response:
+    record = scope.application(asked.given["application"])
+    backend().driver.inventory.put_task(Task(record.name, "down"))
+    work.works().nudge()
+    return _coming(record)
+
+
+def _coming(record: ApplicationRecord) -> Response:
+    response = jsonify(_shown(record))
+    response.status_code = HTTPStatus.ACCEPTED
+    response.headers["Location"] = f"/v1/applications/{record.name}"
+    return response
+
+
+def _shown(record: ApplicationRecord) -> dict[str, Any]:
+    driver = backend().driver
+    there = {each.name: each for each in driver.inventory.instances(application=record.name)}
+    for instance, _ in driver.wanted(record.name).instances():
+        there.setdefault(instance.name, InstanceRecord(instance))
+    return shown.application(record, driver.inventory.find_task(record.name), list(there.values()))

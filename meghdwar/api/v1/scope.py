@@ -1,0 +1,109 @@
+"""What a caller may see: what belongs to the project; what is another's is not there. Lists come in pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from flask import Response, jsonify, request
+
+from meghdwar.api.auth import caller, may
+from meghdwar.api.backend import backend
+from meghdwar.api.problems import Problem
+from meghdwar.api.v1.contract import Asked
+from meghdwar.driver.inventory import DEFAULT_PROJECT, ApplicationRecord, InstanceRecord, Unknown
+from meghdwar.driver.operation import Operation
+
+T = TypeVar("T")
+ALL_PROJECTS = "edge:all_projects"
+
+
+def application_id(project: str, name: str) -> str:
+    """The name that no two projects share; those of the machine's own project are called as mdw calls them."""
+    if project == DEFAULT_PROJECT:
+        return name
+    digest = sha256("\0".join((project, name)).encode()).hexdigest()
+    return f"{name}-{digest[:12]}"
+
+
+# one of them
+def application(name: str) -> ApplicationRecord:
+    """Raises Problem 404."""
+    try:
+        found = backend().driver.inventory.application(name)
+    except Unknown:
+        raise _nothing("application", name) from None
+    if not _ours(found):
+        raise _nothing("application", name)
+    return found
+
+
+def cloudlet(name: str) -> InstanceRecord:
+    found = backend().driver.inventory.find_instance(name)
+    if found is None or found.instance.application not in {each.name for each in _one(found.instance.application)}:
+        raise _nothing("cloudlet", name)
+    return found
+
+
+def operation(name: str, kind: str | None = None) -> Operation:
+    """What was done to applications that are no more is seen by nobody but admins."""
+    what = kind or "operation"
+    try:
+        found = backend().driver.journal.operation(name)
+    except Unknown:
+        raise _nothing(what, name) from None
+    seen = bool(_one(found.application)) or may(ALL_PROJECTS)
+    if not seen or kind not in (None, found.kind):
+        raise _nothing(what, name)
+    return found
+
+
+def _one(name: str) -> Sequence[ApplicationRecord]:
+    """The application of that id, if the caller may see it."""
+    try:
+        found = backend().driver.inventory.application(name)
+    except Unknown:
+        return ()
+    return (found,) if _ours(found) else ()
+
+
+def _ours(record: ApplicationRecord) -> bool:
+    return record.project == caller().project or may(ALL_PROJECTS)
+
+
+def _nothing(what: str, name: str) -> Problem:
+    return Problem(404, f"cannot find the {what} {name!r}: this project has none of that id")
+
+
+# many of them
+def applications(asked: Asked) -> dict[str, ApplicationRecord]:
+    """Those of the project, or of all, by id."""
+    everything = bool(asked.given.get("all_projects"))
+    if everything and not may(ALL_PROJECTS):
+        raise Problem(403, f"cannot look at all projects: the policy asks for {ALL_PROJECTS}")
+    mine = caller().project
+    records = backend().driver.inventory.applications()
+    return {each.name: each for each in records if everything or each.project == mine}
+
+
+def limit(asked: Asked) -> int:
+    return int(asked.given.get("limit", backend().settings.page_size))
+
+
+def page(asked: Asked, name: str, found: Sequence[T], id_of: Callable[[T], str], shown: Callable[[T], Any]) -> Response:
+    """A page of what is sorted by its id."""
+    after = asked.given.get("marker", "")
+    rest = [each for each in found if id_of(each) > after]
+    here = rest[: limit(asked)]
+    return answer(name, [shown(each) for each in here], id_of(here[-1]) if len(rest) > len(here) else None)
+
+
+def answer(name: str, items: Sequence[Any], marker: str | None) -> Response:
+    """A page, with the way to the next one after `marker`."""
+    response = jsonify({name: items})
+    if marker is not None:
+        query = {**request.args.to_dict(), "marker": marker}
+        response.headers["Link"] = f'<{request.base_url}?{urlencode(query)}>; rel="next"'
+    return response

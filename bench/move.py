@@ -33,6 +33,8 @@ SCENARIOS: Mapping[str, tuple[str, str]] = {
     "local": ("bench.move_local", "Moving: processes"),
     "lxd": ("bench.move_lxd", "Moving: LXD"),
     "kvm": ("bench.move_kvm", "Moving: KVM"),
+    "cloud": ("bench.move_cloud", "Moving: stacks of a real OpenStack"),
+    "many": ("bench.many_gateways", "Ten gateways in one stack of a real OpenStack"),
     "coordination": ("bench.move_coordination", "Moving: the driver's own work"),
 }
 # what has a command of its own, which writes its own section

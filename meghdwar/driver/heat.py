@@ -447,7 +447,7 @@ class Picture:
     def settle(self) -> None:
         """When this returns nobody works on the stack, or nobody has for so long that nobody will."""
         if find(self._cloud, self._stack) is not None:
-            await_stack(self._cloud, self._stack, timeout_s=self._timeout_s, still_s=STILL_S)
+            self._settled()
 
     def write(self, volume: str, written: Mapping[str, str]) -> None:
         """Puts it into the metadata of a volume, beside what is there."""
@@ -495,8 +495,8 @@ class Picture:
     def _tell(self, work: Sequence[tuple[Instance, str | None]]) -> None:
         """Updates until the stack says it: an update of somebody else in between may have undone it."""
         end, self._made = time.monotonic() + self._timeout_s, {}
+        stack = self._settled()
         while True:
-            stack = await_stack(self._cloud, self._stack, timeout_s=self._timeout_s, still_s=STILL_S)
             if stack.state in ("CREATE_FAILED", "DELETE_FAILED"):
                 advice = f"see openstack stack failures list {stack.name}"
                 raise CloudError(f"cannot update stack {stack.name}: it is {stack.state}: {stack.reason}; {advice}")
@@ -506,12 +506,16 @@ class Picture:
                 return self._verify(work)
             if stack.failed or stack.busy:
                 self._untangle(work)
-            if self._update(wanted):
-                stack = await_stack(self._cloud, self._stack, timeout_s=self._timeout_s, still_s=STILL_S)
-                if stack.failed:
-                    raise CloudError(f"cannot update stack {stack.name}: {stack.reason}", retry=True)
+            ours = self._update(wanted)
+            stack = self._settled()
+            if ours and stack.failed:
+                raise CloudError(f"cannot update stack {stack.name}: {stack.reason}", retry=True)
             if time.monotonic() > end:
                 raise CloudError(f"cannot update stack {stack.name}: somebody else changes it all the time", retry=True)
+
+    def _settled(self) -> Found:
+        """The stack once nobody works on it, or nobody has for so long that nobody will."""
+        return await_stack(self._cloud, self._stack, timeout_s=self._timeout_s, still_s=STILL_S)
 
     def _update(self, parameters: Mapping[str, Any]) -> bool:
         """Whether Heat has taken the update: it does not while it works on another."""

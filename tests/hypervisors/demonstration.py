@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -55,16 +55,21 @@ def main() -> int:
     module.up(STATE)
     lab = network.find(STATE)
     assert lab is not None  # `up` made it
-    one, two = module.accesses(STATE)
-    address = lab.cloudlet(80)
-    said = {"kind": kind, "a": one.endpoint, "b": two.endpoint, "address": address, "image": module.IMAGE}
-    Path(file).write_text(DESCRIPTOR.format(**said, **CLOUDLETS[kind]))
-    for name, access in (("edge_a", one), ("edge_b", two)):
+    accesses, address = module.accesses(STATE), lab.cloudlet(80)
+    Path(file).write_text(descriptor(kind, accesses, address, module.IMAGE))
+    for name, access in zip(("edge_a", "edge_b"), accesses, strict=True):
         print("gateway", "\t".join(arguments(name, access)))
     print(f"router iproute:{lab.namespace('core')}")
     print("inside", shlex.join(lab.inside("subscriber")))
     print(f"at {address}:80")
     return 0
+
+
+def descriptor(kind: str, accesses: Sequence[Access], address: str, image: str) -> str:
+    """An arena on these two gateways, which stand already."""
+    one, two = accesses
+    said = {"kind": kind, "a": one.endpoint, "b": two.endpoint, "address": address, "image": image}
+    return DESCRIPTOR.format(**said, **CLOUDLETS[kind])
 
 
 def arguments(name: str, access: Access) -> list[str]:

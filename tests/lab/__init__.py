@@ -3,8 +3,9 @@
 `python -m tests.lab up` brings it up, `down` ends it; README.md says what it is and what it is not.
 """
 
+import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-STATE = ROOT / ".cache" / "lab"
+STATE = Path(os.environ.get("MEGHDWAR_LAB") or ROOT / ".cache" / "lab")
 HERE = Path(__file__).resolve().parent

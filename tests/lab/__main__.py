@@ -72,7 +72,7 @@ def _act(options: argparse.Namespace, state: Path) -> int:
     if options.act == "enter":
         return subprocess.call(room.enter(place, [word for word in options.command if word != "--"]))
     if options.act in ("restart", "crash"):
-        if not room.is_inside(place):
+        if not room.is_inside():
             return room.ourselves(place, options.act, *options.services)
         for name in options.services:
             (services.restart if options.act == "restart" else services.crash)(place, name)
@@ -84,7 +84,7 @@ def _act(options: argparse.Namespace, state: Path) -> int:
 
 def _up(state: Path, heats: list[str]) -> int:
     place = choose(state)
-    if room.is_inside(place):
+    if room.is_inside():
         bring_up.up(place, dict.fromkeys(heats))
         return 0
     if packages.missing():
@@ -99,7 +99,7 @@ def _up(state: Path, heats: list[str]) -> int:
 
 
 def _down(place: Place, wipe: bool) -> int:
-    if room.is_inside(place):
+    if room.is_inside():
         bring_up.down(place)
         return 0
     if room.holder(place):
@@ -113,7 +113,7 @@ def _down(place: Place, wipe: bool) -> int:
 
 
 def _status(place: Place) -> int:
-    if room.is_inside(place):
+    if room.is_inside():
         running = [service.name for service in services.every(place) if alive(place.pid(service.name))]
         print(*(f"  {name}" for name in running), sep="\n")
         print(f"{len(running)} services, {services.memory_mib()} MiB in all processes")

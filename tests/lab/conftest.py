@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -10,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from meghdwar.driver import preflight
 from tests.lab import STATE, packages, room
 from tests.lab.place import CLOUDS, find
-from tests.lab.scene import Scene
+from tests.lab.scene import ARENA, MakeScene, Scene
 
 HERE = Path(__file__).parent
 OWN = os.environ.get("OS_CLOUD", "")
+LABS = {*CLOUDS.values(), "lab-admin"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,10 +28,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def lab() -> Iterator[None]:
-    """The lab is up with every Heat; what was down before is down afterwards."""
-    if OWN and OWN not in {*CLOUDS.values(), "lab-admin"}:
-        yield
+def lab() -> Iterator[Callable[[str], None]]:
+    """Has the Heat of a cloud up, and the lab with it; what was down before is down afterwards."""
+    if OWN and OWN not in LABS:
+        yield lambda cloud: None
         return
     pytest.importorskip("openstack", reason="openstacksdk is not installed: pip install 'meghdwar[openstack]'")
     if os.geteuid():
@@ -37,28 +40,36 @@ def lab() -> Iterator[None]:
         pytest.skip(f"the lab lacks packages: apt-get install {' '.join(packages.missing())}")
     place = find(STATE)
     was_up = place is not None and bool(room.holder(place))
-    wanted = [word for heat in CLOUDS for word in ("--heat", heat)]
-    done = subprocess.run([sys.executable, "-m", "tests.lab", "up", *wanted], check=False)
-    assert done.returncode == 0, "the lab does not come up"
-    place = find(STATE)
-    assert place is not None
-    os.environ["OS_CLIENT_CONFIG_FILE"] = str(place.clouds)
-    yield
+    yield functools.cache(_up)
     if not was_up:
         subprocess.run([sys.executable, "-m", "tests.lab", "down"], check=False)
 
 
+def _up(cloud: str) -> None:
+    heat = next(heat for heat, name in CLOUDS.items() if name == cloud)
+    more = [] if heat == "heat" else ["--heat", heat]
+    done = subprocess.run([sys.executable, "-m", "tests.lab", "up", *more], check=False)
+    assert done.returncode == 0, "the lab does not come up"
+    place = find(STATE)
+    assert place is not None
+    os.environ["OS_CLIENT_CONFIG_FILE"] = str(place.clouds)
+
+
 @pytest.fixture
-def scene_on(lab: None, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[str, str], Scene]]:
+def scene_on(lab: Callable[[str], None], tmp_path: Path) -> Iterator[MakeScene]:
     """Makes the scene of a test on a cloud, and takes everything away that it made."""
     scenes: list[Scene] = []
 
-    def make(cloud: str, release: str) -> Scene:
-        if OWN and OWN not in CLOUDS.values() and cloud != "lab":
+    def make(cloud: str, release: str, descriptor: str = ARENA) -> Scene:
+        if OWN and OWN not in LABS and cloud != "lab":
             pytest.skip(f"OS_CLOUD names {OWN}: which plug-in its Heat has is not known")
+        lab(cloud)
         name = f"mdw-test-{os.getpid()}-{len(scenes)}"
-        scenes.append(Scene.make(OWN if OWN and cloud == "lab" else cloud, release, name, tmp_path))
-        return scenes[-1]
+        scene = Scene.make(OWN if OWN and cloud == "lab" else cloud, release, name, tmp_path, descriptor)
+        if scene.cloud.name not in LABS and (lacks := preflight.check(scene.cloud, scene.bundle, name)):
+            pytest.skip(f"{scene.cloud.name} has not what tests/lab/README.md says: {'; '.join(lacks)}")
+        scenes.append(scene)
+        return scene
 
     yield make
     for scene in scenes:

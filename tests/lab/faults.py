@@ -8,67 +8,86 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
+from meghdwar.driver.operation import ENDED
 from tests.lab.observer import Observer
+from tests.lab.place import CLOUDS
 from tests.lab.scene import Scene, get
 
 VICTIMS = ("driver", "heat-engine", "nova-compute-source")
-LATEST_S = 12.0  # after the beginning of a move
+LATEST_S = 10.0  # after a move was begun: about as long as one takes
+DEAD_S = 3.0  # for so long a service is gone
+PATIENCE_S = 600.0
 
 
 @dataclass(frozen=True)
 class Outcome:
+    """`after_s` after it was begun the victim died; `ended` is completed or compensated, `home` is where it was then,
+    and `tries` is how many drivers it took."""
+
     victim: str
     after_s: float
     took_s: float
     gap_s: float
     acknowledged: int
-    tries: str
+    ended: str
+    home: str
+    tries: int
 
 
 def lab(act: str, *services: str) -> None:
     subprocess.run([sys.executable, "-m", "tests.lab", act, *services], check=True, timeout=300)
 
 
-def move_with_a_fault(
-    scene: Scene, plan: Path, at: dict[str, str], source: str, target: str, victim: str | None, seed: int
-) -> Outcome:
+def move_with_a_fault(scene: Scene, at: dict[str, str], target: str, victim: str | None, seed: int) -> Outcome:
     """Moves the arena while the victim dies once. Raises AssertionError when a promise is broken."""
     chance = random.Random(f"{seed} {victim}")  # noqa: S311 - to be repeated
+    source = next(gateway for gateway in at if gateway != target)
+    last = int(get(at[source], "/n")[1])
+    before = scene.mdw.newest()
     after_s, since = chance.uniform(0, LATEST_S), time.monotonic()
-    argv = [sys.executable, "-m", "tests.lab.mover", scene.cloud.name, str(plan), scene.name, target]
     with Observer(list(at.values())) as observer:
-        mover = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+        mover = scene.mdw.start("move", "arena", "--to", target)
         if victim is not None:
+            scene.until("it is begun", lambda: scene.mdw.newest().id != before.id)
             with suppress(subprocess.TimeoutExpired):
                 mover.wait(after_s)
-            mover = _kill(victim, source, mover, argv)
-        told, _ = mover.communicate(timeout=900)
-        assert mover.returncode == 0, told
-        end = time.monotonic() + 60
-        while not observer.answers_of(at[target]) > 3:
-            assert time.monotonic() < end, f"nobody counts at {target}: {told}"
+            _kill(victim, scene.cloud.name, source, mover)
+        said, _ = mover.communicate(timeout=PATIENCE_S)
+        ended, tries = _ended(scene, said)
+        home = target if ended == "completed" else source
+        answered, end = observer.answers_of(at[home]), time.monotonic() + 60
+        while observer.answers_of(at[home]) < answered + 3:
+            assert time.monotonic() < end, f"nobody counts at {home}: {said}"
             time.sleep(0.2)
         took_s = time.monotonic() - since
-    numbers = observer.numbers
-    assert len(set(numbers)) == len(numbers), "two writers acknowledged the same number"
-    assert sorted(numbers) == numbers, "a number came back"
-    status, text = get(at[target], "/n")
+    observer.check(last)
+    status, text = get(at[home], "/n")
     assert status == 200
-    assert int(text) >= numbers[-1], "what was acknowledged is lost"
-    assert scene.volume_at() == [scene.server(target)]
-    return Outcome(victim or "nobody", after_s, took_s, observer.gap_s(), len(numbers), told.strip().splitlines()[-1])
+    assert int(text) >= observer.numbers[-1], "what was acknowledged is lost"
+    assert scene.mdw.home("arena") == home
+    assert scene.volume_at() == [scene.server(home)]
+    return Outcome(victim or "nobody", after_s, took_s, observer.gap_s(), len(observer.numbers), ended, home, tries)
 
 
-def _kill(victim: str, source: str, mover: subprocess.Popen[str], argv: list[str]) -> subprocess.Popen[str]:
-    """The mover that is to be waited for."""
+def _kill(victim: str, cloud: str, source: str, mover: subprocess.Popen[str]) -> None:
     if victim == "driver":
         mover.kill()
-        mover.communicate()
-        return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
-    service = {"nova-compute-source": f"nova-compute-edge-{1 if source == 'edge_a' else 2}"}.get(victim, victim)
+        return
+    engines = {cloud: f"{heat}-engine" for heat, cloud in CLOUDS.items()}
+    host = {"edge_a": "edge-1", "edge_b": "edge-2"}[source]
+    service = engines[cloud] if victim == "heat-engine" else f"nova-compute-{host}"
     lab("crash", service)
-    time.sleep(3)
+    time.sleep(DEAD_S)
     lab("restart", service)
-    return mover
+
+
+def _ended(scene: Scene, said: str) -> tuple[str, int]:
+    """How the newest operation ended, and how many drivers it took: one that waits, or whose driver died, is
+    resumed."""
+    end, tries = time.monotonic() + PATIENCE_S, 1
+    while (newest := scene.mdw.newest()).status not in ENDED:
+        assert time.monotonic() < end, f"{newest} does not end: {said}"
+        tries += 1
+        scene.mdw.start("resume", newest.id, "--wait").communicate(timeout=PATIENCE_S)
+    return newest.status, tries

@@ -42,6 +42,14 @@ class Observer:
     def numbers(self) -> list[int]:
         return [number for _, _, number in self.acknowledged]
 
+    def check(self, last: int = 0) -> None:
+        """Raises AssertionError unless each number came once, in order, and after `last`, however many answered."""
+        said = self.acknowledged
+        assert said[0][2] > last, f"what was acknowledged is lost: {last}, and then {said[0]}"
+        for sooner, later in itertools.pairwise(said):
+            assert later[2] != sooner[2], f"two writers acknowledged the same number: {sooner}, {later}"
+            assert later[2] > sooner[2], f"a number came back: {sooner}, {later}"
+
     def gap_s(self) -> float:
         """The longest time between two answers."""
         times = [when for when, _, _ in self.acknowledged]

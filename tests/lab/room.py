@@ -6,7 +6,6 @@ network device and one route, and when the holder ends the kernel ends all the r
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -74,8 +73,8 @@ def ourselves(place: Place, *arguments: str) -> int:
     return subprocess.call(enter(place, [sys.executable, "-m", "tests.lab", *arguments, "--state", place.state]))
 
 
-def is_inside(place: Place) -> bool:
-    return os.environ.get("MEGHDWAR_LAB") == str(place.state) or Path("/run/meghdwar-lab").exists()
+def is_inside() -> bool:
+    return Path("/run/meghdwar-lab").exists()
 
 
 def leave(place: Place) -> None:

@@ -8,18 +8,16 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from meghdwar import bundle as bundles
 from meghdwar.bundle import Bundle
 from meghdwar.cli.compile import main as compile_main
 from meghdwar.driver import heat
 from meghdwar.driver.cloud_api import Cloud
-from meghdwar.driver.hypervisor import HypervisorError
-from meghdwar.driver.instance import Instance
-from meghdwar.driver.plan import instance_name
+from tests.lab.mdw import Mdw
 
-HERE = Path(__file__).parent
+ARENA = (Path(__file__).parent / "arena.tosca.yaml").read_text()
 
 
 @dataclass
@@ -27,16 +25,23 @@ class Scene:
     """One application on one cloud. `times` are seconds by what took them."""
 
     cloud: Cloud
+    plan: Path
     bundle: Bundle
     name: str
+    mdw: Mdw
     times: dict[str, float] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)  # the servers that were its own at some time
     _floating: list[str] = field(default_factory=list)
+    _made: dict[str, str] = field(default_factory=dict)  # resource -> id
 
     @classmethod
-    def make(cls, cloud: str, release: str, name: str, folder: Path) -> Scene:
-        assert compile_main(["--heat", release, "-o", str(folder), str(HERE / "arena.tosca.yaml")]) == 0
-        return cls(Cloud.connect(cloud), bundles.read(folder / "arena.plan.yaml"), name)
+    def make(cls, cloud: str, release: str, name: str, folder: Path, descriptor: str = ARENA) -> Scene:
+        """Compiles the descriptor into the folder; nothing is made in the cloud yet."""
+        file = folder / "arena.tosca.yaml"
+        file.write_text(descriptor)
+        assert compile_main(["--heat", release, "-o", str(folder), str(file)]) == 0
+        plan = folder / "arena.plan.yaml"
+        return cls(Cloud.connect(cloud), plan, bundles.read(plan), name, Mdw(folder))
 
     def timed(self, what: str, work: Callable[[], Any]) -> Any:
         since = time.monotonic()
@@ -55,14 +60,32 @@ class Scene:
         assert found.state == "CREATE_COMPLETE", found.reason
         return found
 
-    def instance(self) -> Instance:
-        return Instance(instance_name("arena", "arena"), "arena", "arena", "vm", "counter")
+    def up(self, *more: str) -> None:
+        """Stack and cloudlets, by the command."""
+        self.mdw("up", str(self.plan), "--cloud", self.cloud.name, "--stack", self.name, *more)
+
+    def adopt(self) -> None:
+        self.mdw("adopt", self.name, str(self.plan), "--cloud", self.cloud.name)
+
+    def move(self, gateway: str) -> str:
+        """What the command said."""
+        return self.mdw("move", "arena", "--to", gateway)
+
+    def down(self) -> str:
+        return self.mdw("down", "arena")
 
     def call(self, output: str) -> int:
         """POSTs to a webhook of the stack, as an alarm does."""
         url = heat.the(self.cloud, self.name, outputs=True).outputs[output]["alarm_url"]
         with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=30) as answer:  # noqa: S310
             return int(answer.status)
+
+    def counting(self) -> dict[str, str]:
+        """The addresses of both gateways, once the arena counts at edge_a and edge_b waits."""
+        at = {gateway: self.floating(self.server(gateway)) for gateway in ("edge_a", "edge_b")}
+        self.until("the counter counts", lambda: get(at["edge_a"], "/next")[0] == 200)
+        self.until("the other waits", lambda: get(at["edge_b"], "/next")[0] == 503)
+        return at
 
     # as an outsider sees it
     def cluster(self) -> str:
@@ -82,20 +105,22 @@ class Scene:
         found = self.cloud.ask("block_storage", "GET", f"/volumes/{volume}")["volume"]
         return [attachment["server_id"] for attachment in found["attachments"]]
 
-    def servers(self) -> set[str]:
-        return {server["id"] for server in self.cloud.ask("compute", "GET", "/servers")["servers"]}
+    def note(self) -> None:
+        """Writes down what the stack has made by now, so that `left` knows what to look for."""
+        self.nodes()
+        self._made |= heat.resources(self.cloud, self.name)
 
-    def move(self, picture: heat.Picture, gateway: str, within_s: float = 600) -> None:
-        """A move as the driver does it: what may go well another time is tried again."""
-        end = time.monotonic() + within_s
-        while True:
-            try:
-                return picture.place(self.instance(), gateway)
-            except HypervisorError as error:
-                print(error, flush=True)
-                if not error.retry or time.monotonic() > end:
-                    raise
-                time.sleep(2)
+    def left(self) -> list[str]:
+        """What is still there of all that was noted."""
+        found = list(heat._leftovers(self.cloud, self.bundle, self._made))
+        if heat.find(self.cloud, self.name) is not None:
+            found.append(f"stack {self.name}")
+        for server in self.seen:
+            if self.cloud.ask("compute", "GET", f"/servers/{server}", missing=True):
+                found.append(f"server {server}")
+            ports = self.cloud.ask("network", "GET", "/ports", device_id=server)["ports"]
+            found += [f"port {port['id']} of server {server}" for port in ports]
+        return found
 
     def lose(self, server: str) -> None:
         """The machine is gone, without a word to anybody."""
@@ -124,6 +149,10 @@ class Scene:
         for address in self._floating:
             self.cloud.ask("network", "DELETE", f"/floatingips/{address}", missing=True)
         heat.delete(self.cloud, self.bundle, self.name)
+
+
+class MakeScene(Protocol):
+    def __call__(self, cloud: str, release: str, descriptor: str = ARENA) -> Scene: ...
 
 
 def get(address: str, path: str, timeout_s: float = 2) -> tuple[int, str]:

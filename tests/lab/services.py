@@ -74,6 +74,7 @@ def rabbitmq_environment(place: Place) -> Mapping[str, str]:
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none +sbwtdcpu none"
         " -kernel inet_dist_use_interface {127,0,0,1}",
         "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "ERL_CRASH_DUMP": str(place.state / "log" / "erl_crash.dump"),
     }
 
 

@@ -314,6 +314,7 @@ def nova(place: Place, host: str) -> Settings:
             "resume_guests_state_on_host_boot": True,
         },
         "api": {"auth_strategy": "keystone"},
+        "quota": {"instances": 40, "cores": 40},
         "wsgi": {"api_paste_config": "/etc/nova/api-paste.ini"},
         **({} if computes else databases),
         "conductor": {"workers": 1},

@@ -1,5 +1,6 @@
-/* The counter as the first process of a server of the lab. Its state is a log on /dev/vdb, as it is, without a file
- * system: record N is sector N - 1 and holds the line "N CRC\n" (CRC: the CRC-32 of the text N, 8 hex digits).
+/* The counter as the first process of a server of the lab. Its state is a log on its volume, as it is, without a file
+ * system: record N is sector N - 1 and holds the line "N CRC\n" (CRC: the CRC-32 of the text N, 8 hex digits). Its volume
+ * is the disk with a serial number: one that comes while the server boots may be found before the server's own disk is.
  *
  * GET /next writes the next record, past every cache, and only then answers N; GET /n answers the last N. Without the
  * volume it answers 503 to both and waits: the volume may come and go at any time.
@@ -17,7 +18,7 @@
 #include <unistd.h>
 
 #define SECTOR 512
-static const char *DEVICE = "/dev/vdb";
+static char device[] = "/dev/vd?";
 static char *record;
 static int log_file = -1;
 static unsigned long last;
@@ -50,14 +51,27 @@ static void let_go(const char *why) {
     log_file = -1;
 }
 
+/* Whether there is a volume; `device` is where. */
+static int find(void) {
+    char path[] = "/sys/block/vd?/serial";
+    for (char letter = 'a'; letter <= 'z'; letter++) {
+        path[sizeof "/sys/block/vd" - 1] = device[sizeof device - 2] = letter;
+        FILE *serial = fopen(path, "r");
+        int first = serial ? fgetc(serial) : EOF;
+        if (serial) fclose(serial);
+        if (first > ' ') return 1;
+    }
+    return 0;
+}
+
 static void take_hold(void) {
     struct stat there, held;
-    int is = !stat(DEVICE, &there);
+    int is = find() && !stat(device, &there);
     if (log_file >= 0) {
         if (is && !fstat(log_file, &held) && held.st_rdev == there.st_rdev) return;
         let_go("the volume is gone");
     }
-    if (!is || (log_file = open(DEVICE, O_RDWR | O_DIRECT | O_SYNC)) < 0) return;
+    if (!is || (log_file = open(device, O_RDWR | O_DIRECT | O_SYNC)) < 0) return;
     unsigned long high = 1;
     while (is_there(high)) high *= 2; /* records have no gaps, so that halving finds the last */
     last = high / 2;

@@ -1,0 +1,118 @@
+"""What a move by a stack update costs on a real OpenStack: above Heat's own update, without a writer, and beforehand.
+
+The application is that of tests/lab: a counter in a server, which counts on its Cinder volume.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.measured import Lacking, Options, Row, Table
+from meghdwar.driver import heat, preflight
+from meghdwar.driver.cloud_api import Cloud, CloudError
+from meghdwar.driver.instance import Instance
+from meghdwar.driver.plan import instance_name
+from tests.lab import STATE, room
+from tests.lab.observer import Observer
+from tests.lab.place import CLOUDS, find
+from tests.lab.scene import ARENA, Scene
+
+ABOVE_MAX = 1.1  # a move, as a part of Heat's own update
+GAP_MAX_S = 5.0
+PREFLIGHT_MAX_S = 3.0
+LOOK_S = 0.1  # how often Heat is asked whether its own update is done
+ROUND = ("edge_b", "edge_a")  # there and back
+
+
+def run(options: Options) -> Iterable[Table]:
+    name = cloud()
+    beforehand = Row(("two gateways",), tuple(_preflights(name, options)), p95_max=PREFLIGHT_MAX_S)
+    with scene_of(name, options, ARENA) as scene:
+        scene.up()
+        at = scene.counting()
+        updates, moves, gaps = [], [], []
+        for _ in range(options.runs):
+            updates += [timed(lambda target=target: _update(scene, target)) for target in ROUND]  # type: ignore[misc]
+            for target in ROUND:
+                took_s, gap_s = _move(scene, at, target)
+                moves.append(took_s)
+                gaps.append(gap_s)
+        scene.down()
+    row = Row(("mdw move",), tuple(moves), tuple(updates), ratio_min=1 / ABOVE_MAX)
+    bare = "the same update by plain requests, after which Heat is asked ten times a second whether it is done"
+    yield Table("A move from the command to its end.", ("case",), (row,), naive=bare)
+    gap = Row(("mdw move",), tuple(gaps), p95_max=GAP_MAX_S)
+    yield Table(
+        "How long nobody writes in a move, as somebody outside sees it who asks all the time.", ("case",), (gap,)
+    )
+    yield Table("The pre-flight, with logging in.", ("case",), (beforehand,))
+
+
+def cloud() -> str:
+    """The cloud to measure on: that of OS_CLOUD, or the lab. Raises Lacking."""
+    named = os.environ.get("OS_CLOUD")
+    place = find(STATE)
+    if place is not None and room.holder(place) and (not named or named in CLOUDS.values()):
+        os.environ["OS_CLIENT_CONFIG_FILE"] = str(place.clouds)
+        return named or "lab"
+    if not named:
+        raise Lacking("no cloud: name one with OS_CLOUD, or bring the lab up: python -m tests.lab up")
+    return named
+
+
+@contextmanager
+def scene_of(name: str, options: Options, descriptor: str) -> Iterator[Scene]:
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        try:
+            scene = Scene.make(name, "zed", f"mdw-bench-{os.getpid()}", Path(folder), descriptor)
+        except CloudError as error:
+            raise Lacking(str(error)) from None
+        try:
+            yield scene
+        finally:
+            scene.clear()
+
+
+def timed(work: Callable[[], object]) -> float:
+    since = time.monotonic()
+    work()
+    return time.monotonic() - since
+
+
+def _preflights(name: str, options: Options) -> Iterator[float]:
+    with scene_of(name, options, ARENA) as scene:
+        for _ in range(options.runs):
+
+            def look() -> None:
+                problems = preflight.check(Cloud.connect(name), scene.bundle, scene.name)
+                if problems:
+                    raise Lacking("; ".join(problems))
+
+            yield timed(look)
+
+
+def _update(scene: Scene, gateway: str) -> None:
+    """What Heat does in a move, and nothing else."""
+    arena = Instance(instance_name("arena", "arena"), "arena", "arena", "vm", "counter")
+    stack = heat.the(scene.cloud, scene.name)
+    picture = heat.Picture(scene.cloud, scene.bundle, scene.name)
+    body = {"existing": True, "parameters": picture._parameters([(arena, gateway)], stack)}
+    scene.cloud.ask("orchestration", "PATCH", f"/stacks/{stack.name}/{stack.id}", body)
+    while (found := heat.the(scene.cloud, stack.id)).busy or found.state != "UPDATE_COMPLETE":
+        if found.failed:
+            raise AssertionError(found.reason)
+        time.sleep(LOOK_S)
+
+
+def _move(scene: Scene, at: dict[str, str], target: str) -> tuple[float, float]:
+    """How long it took, and how long nobody wrote."""
+    with Observer(list(at.values())) as observer:
+        took_s = timed(lambda: scene.move(target))
+        scene.until("it counts there", lambda: observer.answers_of(at[target]) > 3)
+    observer.check()
+    return took_s, observer.gap_s()

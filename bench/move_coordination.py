@@ -3,6 +3,8 @@ done; with few subscribers and with many, and everything that was ever moved sti
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import shutil
 import tempfile
@@ -24,17 +26,21 @@ from meghdwar.compiler import compile_file
 from meghdwar.driver import database
 from meghdwar.driver.control import Driver, WallClock
 from meghdwar.driver.database import Database
+from meghdwar.driver.follow import Noted
 from meghdwar.driver.handoff import MOVE, NoStack, Scene
 from meghdwar.driver.hypervisor import Access, Capabilities, Claim, Copied, Cost, Power, Seen
 from meghdwar.driver.instance import Disk, Instance
 from meghdwar.driver.inventory import GatewayRecord
 from meghdwar.driver.mobility import Sighting
+from meghdwar.driver.observers import Observer
 from meghdwar.driver.operation import COMPLETED, Operation
 from meghdwar.driver.plain import to_text
 from meghdwar.driver.plan import Wanted
 from meghdwar.driver.router import Nowhere
 from meghdwar.driver.saga import run as run_saga
+from meghdwar.driver.stream import read
 from meghdwar.driver.tables import entries, instances, operations
+from meghdwar.driver.watch import Watch
 from tests import postgresql
 
 GATEWAYS = 20
@@ -42,6 +48,7 @@ CAPACITY = 2000  # of each: it is counted at every move
 SUBSCRIBERS = (100, 1_000, 10_000)
 PROMISED = 100.0  # moves a second on SQLite
 BATCH = 100  # moves for one number
+WATCHED = 5000  # sightings for one number
 STEPS = ("stage", "fence", "pause", "transfer", "attach", "wake", "reroute", "settle", "retire")
 
 DESCRIPTOR = """
@@ -107,9 +114,11 @@ def run(options: Options) -> Iterator[Table]:
     try:
         rows = list(_on("SQLite", lambda name: f"sqlite:///{folder}/{name}.db", options))
         notes = [*_flat(rows), _disk(folder)]
+        taken_in = [_taken_in("SQLite", f"sqlite:///{folder}/watched.db", options)]
         try:
             with postgresql.running() as server:
                 rows += _on("PostgreSQL", lambda name: server.database(), options)
+                taken_in.append(_taken_in("PostgreSQL", server.database(), options))
         except postgresql.MissingError as missing:
             notes.append(f"PostgreSQL was left out: {missing}")
     finally:
@@ -125,6 +134,21 @@ def run(options: Options) -> Iterator[Table]:
         more_is_better=True,
         notes=tuple(notes),
     )
+    yield Table(
+        f"Sightings a second that `mdw watch` takes in: {WATCHED} in a file, of subscribers who have an instance "
+        "each and are seen where it is. Each is on the disk before anything follows from it.",
+        ("database", "subscribers"),
+        tuple(taken_in),
+        unit="sightings/s",
+        more_is_better=True,
+    )
+
+
+def _taken_in(name: str, url: str, options: Options) -> Row:
+    number = max(SUBSCRIBERS)
+    with _site(url, number) as site:
+        site.watch(number)  # nobody is seen for the first time
+        return Row((name, f"{number}"), tuple(site.watch(WATCHED) for _ in range(options.runs)))
 
 
 def _on(name: str, url: Callable[[str], str], options: Options) -> Iterator[Row]:
@@ -192,6 +216,16 @@ def _half(url: str, subscribers: int, first: int, runs: int, begin: Any, sender:
 
 
 # a site with many subscribers
+class Stopwatch(Observer):
+    """From when it was made to the last sighting that was taken in."""
+
+    def __init__(self) -> None:
+        self.begun = self.last = time.perf_counter()
+
+    def took(self, sighting: Sighting, noted: Sequence[Noted]) -> None:
+        self.last = time.perf_counter()
+
+
 class Site:
     """A driver and the instances of so many subscribers, each at one gateway."""
 
@@ -238,6 +272,24 @@ class Site:
             scene = Scene(operation, instance, *gateways, None, Nowhere(), NoStack(), journal, claim, WallClock())
             if run_saga(operation.id, MOVE, scene, journal, claim, lambda act, error, tries: False) != COMPLETED:
                 raise AssertionError(f"{operation.id} did not end")
+
+    def watch(self, sightings: int) -> float:
+        """Lets a driver that stays take so many in; how many a second it took, from the first to the last."""
+        begun = time.time()
+        lines = io.BytesIO()
+        for number in range(sightings):
+            cell = str(self.database.inventory.instance(self._instance(number)).gateway).replace("edge_", "cell-")
+            seen = {"subscriber": _subscriber(number % self.subscribers), "cell": cell, "at": begun + number / 1e6}
+            lines.write(json.dumps(seen).encode() + b"\n")
+        lines.seek(0)
+        stopwatch = Stopwatch()
+        tally = Watch(self.driver, observer=stopwatch).run(read(lines, "sightings"))
+        if tally.taken != sightings or tally.worked:
+            raise AssertionError(f"not every sighting was taken in, or something moved: {tally}")
+        return sightings / (stopwatch.last - stopwatch.begun)
+
+    def _instance(self, number: int) -> str:
+        return self.asked.instance("arena", _subscriber(number % self.subscribers)).name
 
     def sight(self) -> None:
         number = next(self._next) % self.subscribers

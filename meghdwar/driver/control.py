@@ -27,7 +27,7 @@ from meghdwar.driver import router as routers
 from meghdwar.driver.account import Account, account
 from meghdwar.driver.cloud_api import CloudError
 from meghdwar.driver.database import Database
-from meghdwar.driver.follow import Followed, Noted
+from meghdwar.driver.follow import Followed, Noted, Outcome
 from meghdwar.driver.gateways import connect
 from meghdwar.driver.handoff import STEPS, NoStack, Scene, Stack
 from meghdwar.driver.heat import Picture
@@ -145,6 +145,12 @@ class Driver:
     def wanted(self, application: str) -> Wanted:
         """What the plan of an application that is up asks for."""
         return self._wanted_by(self.inventory.application(application))
+
+    def all_wanted(self, application: str | None = None) -> list[Wanted]:
+        """The same of every application that is up, or of the one alone."""
+        if application is not None:
+            return [self.wanted(application)]
+        return [self._wanted_by(record) for record in self.inventory.applications()]
 
     def _wanted_by(self, record: ApplicationRecord) -> Wanted:
         key = (record.digest, record.parameters)
@@ -520,7 +526,21 @@ class Driver:
         together: bool = True,
     ) -> list[Noted]:
         """The first half of `sight`, which is quick: what is wished for."""
-        return follow.take_in(self, sighting, application=application, now=now, together=together)
+        [outcome] = self.take_in_all([sighting], application=application, now=now, together=together)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def take_in_all(
+        self,
+        sightings: Sequence[Sighting],
+        *,
+        application: str | None = None,
+        now: float | None = None,
+        together: bool = True,
+    ) -> list[Outcome]:
+        """The same of several in their order, with one commit for all of them; what became of each."""
+        return follow.take_in(self, sightings, application=application, now=now, together=together)
 
     def act(self, noted: Noted) -> Followed:
         """The second half, which takes as long as a move. What somebody else is working on is left to them."""

@@ -1,8 +1,9 @@
 """Decides when a cloudlet follows its subscriber, and where to: sightings go in, a wish for a move comes out, or none.
 
-Pure: no clock, no network, no database. A wish is no move: whoever acts on it may find the gateway full or the instance
-busy, and leaves it; it is wished for again as long as it holds. A gateway has to be the better one for the whole
-hysteresis without a break; between two wishes there is at least the hysteresis, the cool-down and QUIET_S.
+Pure: no clock, no network, no database; how full gateways are the caller tells, who is asked where it matters. A wish
+is no move: whoever acts on it may find the gateway full or the instance busy, and leaves it; it is wished for again as
+long as it holds. A gateway has to be the better one for the whole hysteresis without a break; between two wishes there
+is at least the hysteresis, the cool-down and QUIET_S.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ QUIET_S = 1.0  # at least so long between two wishes, also where a policy asks f
 VOTES_FOR_S = 3600.0  # a subscriber who was not seen for longer has no say in where a shared instance is
 MS_PER_KM = 0.01  # there and back in fibre: what a place says about latency when nobody measured it
 EARTH_KM = 6371.0
-NO_LOAD: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,13 @@ class Better:
     note: str = ""
 
 
+Load = Callable[[str], int]  # how many cloudlets a gateway has; asked of those with a capacity that would be better
 Trigger = Callable[[Track, str | None, Sequence[Gateway], Mobility], Better]
+
+
+def empty(gateway: str) -> int:
+    """The load of gateways that nobody counts."""
+    return 0
 
 
 # deciding
@@ -54,14 +60,14 @@ def take(
     home: str | None,
     gateways: Sequence[Gateway],
     mobility: Mobility,
-    load: Mapping[str, int] = NO_LOAD,
+    load: Load = empty,
     now: float | None = None,
 ) -> tuple[Track, Wish | None]:
     """Takes a sighting in: the new track, and the move that is ripe with it.
 
     `home` is the gateway where the instance is (None: nowhere yet; then it is wished for at once), `gateways` are those
-    where it may be, in the order of the descriptor, `load` how many cloudlets each has, `now` the driver's clock. A
-    sighting that is dropped (`track.dropped`) gives back the very same track.
+    where it may be, in the order of the descriptor, `load` says how many cloudlets one has, `now` is the driver's
+    clock. A sighting that is dropped (`track.dropped`) gives back the very same track.
     """
     if dropped(sighting, track, now):
         return track, None
@@ -75,7 +81,7 @@ def due(
     home: str | None,
     gateways: Sequence[Gateway],
     mobility: Mobility,
-    load: Mapping[str, int] = NO_LOAD,
+    load: Load = empty,
 ) -> tuple[Track, Wish | None]:
     """The move that has become ripe by `now`, by the clock of the sightings, without a further one."""
     if track.seen_at is None:
@@ -90,7 +96,7 @@ def gather(
     home: str | None,
     gateways: Sequence[Gateway],
     mobility: Mobility,
-    load: Mapping[str, int] = NO_LOAD,
+    load: Load = empty,
 ) -> tuple[Track, Wish | None]:
     """The same for an instance that several subscribers share: it follows most of them.
 
@@ -113,7 +119,7 @@ def ripe_at(track: Track, mobility: Mobility) -> float | None:
 
 
 def _decide(
-    track: Track, at: float, home: str | None, gateways: Sequence[Gateway], mobility: Mobility, load: Mapping[str, int]
+    track: Track, at: float, home: str | None, gateways: Sequence[Gateway], mobility: Mobility, load: Load
 ) -> tuple[Track, Wish | None]:
     better = TRIGGERS[mobility.trigger](track, home, gateways, mobility)
     return _ripen(track, better, at, home, gateways, mobility, load)
@@ -126,7 +132,7 @@ def _ripen(
     home: str | None,
     gateways: Sequence[Gateway],
     mobility: Mobility,
-    load: Mapping[str, int],
+    load: Load,
 ) -> tuple[Track, Wish | None]:
     """The first of the better gateways that has been it for long enough and has room."""
     # for an instance that is nowhere, nothing counts as better than where it will be
@@ -136,7 +142,7 @@ def _ripen(
     quiet = at < _quiet_until(track, mobility)
     for name, why in better.gateways:
         room = capacity[name]
-        if room is not None and load.get(name, 0) >= room:
+        if room is not None and load(name) >= room:
             notes.append(f"{name} is full ({room} cloudlets)")
         elif quiet:
             notes.append(f"{name} is better ({why}), and the last move was wished for too short a time ago")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, bindparam, delete, exists, func, select, update
+from sqlalchemy import Connection, Engine, Select, bindparam, delete, exists, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from meghdwar.driver.inventory import (
@@ -21,6 +22,7 @@ from meghdwar.driver.tables import applications, claims, gateways, instances, no
 from meghdwar.driver.transactions import Prepared, Transactions
 
 PATIENCE_S = 10.0
+_INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _INSTANCES = select(instances, claims.c.epoch, claims.c.owner, claims.c.lease_until).outerjoin(
     claims, claims.c.instance == instances.c.name
 )
@@ -32,6 +34,12 @@ _PUT_SUBSCRIBER = (
     .where(_application_is, subscribers.c.name == _name, subscribers.c.seen_at == bindparam("expected"))
     .values(seen_at=bindparam("new_seen_at"), state=bindparam("new_state"))
 )
+_NEW_SUBSCRIBER = {
+    "application": bindparam("application"),
+    "name": _name,
+    "seen_at": bindparam("new_seen_at"),
+    "state": bindparam("new_state"),
+}
 _at = instances.c.gateway == bindparam("gateway")
 _COUNT_AT = select(
     (
@@ -55,13 +63,16 @@ class SqlInventory:
 
     def __init__(self, engine: Engine) -> None:
         self._transactions = Transactions(engine, PATIENCE_S)
-        self._insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[engine.dialect.name]
+        self._insert = _INSERT[engine.dialect.name]
         # what every move and sighting asks for
         self._gateway = Prepared(select(gateways).where(gateways.c.name == _name), engine.dialect)
+        self._applications = Prepared(select(applications), engine.dialect)
         self._application = Prepared(select(applications).where(applications.c.name == _name), engine.dialect)
         self._instance = Prepared(_INSTANCES.where(instances.c.name == _name), engine.dialect)
         self._subscriber = Prepared(_SUBSCRIBER, engine.dialect)
         self._put_subscriber = Prepared(_PUT_SUBSCRIBER, engine.dialect)
+        new = self._insert(subscribers).values(_NEW_SUBSCRIBER).on_conflict_do_nothing()
+        self._add_subscriber = Prepared(new, engine.dialect)
         self._count_at = Prepared(_COUNT_AT, engine.dialect)
 
     # gateways
@@ -102,7 +113,7 @@ class SqlInventory:
 
     # applications
     def applications(self) -> list[ApplicationRecord]:
-        return [_application(row) for row in self._all(select(applications))]
+        return [_application(row) for row in self._all(self._applications)]
 
     def application(self, name: str) -> ApplicationRecord:
         return _application(self._one("application", self._application, select(applications.c.name), name))
@@ -229,24 +240,38 @@ class SqlInventory:
     def put_subscriber(self, record: SubscriberRecord, *, expected_seen_at: float | None) -> bool:
         """Compare and set: whether the record was put in the place of one that was seen at exactly that time; None, or
         0.0, stands for one that is not there yet."""
+        [done] = self.put_subscribers([(record, expected_seen_at)])
+        return done
+
+    def put_subscribers(self, records: Sequence[tuple[SubscriberRecord, float | None]]) -> list[bool]:
+        """The same with several, each with the time that is expected; the one has nothing to do with the other."""
+        # in the same order for everybody: two who wait for each other's rows would wait for ever
+        order = sorted(
+            range(len(records)), key=lambda number: (records[number][0].application, records[number][0].name)
+        )
+
+        def work(connection: Connection, again: bool) -> list[bool]:
+            done = {number: self._put(connection, *records[number], again) for number in order}
+            return [done[number] for number in range(len(records))]
+
+        return self._transactions.write(work) if records else []
+
+    def _put(self, connection: Connection, record: SubscriberRecord, expected: float | None, again: bool) -> bool:
         key = {"application": record.application, "name": record.name}
-        values = {"seen_at": record.seen_at, "state": record.state}
-        given = key | {"expected": expected_seen_at or 0.0, "new_seen_at": record.seen_at, "new_state": record.state}
+        given = key | {"new_seen_at": record.seen_at, "new_state": record.state}
+        if self._put_subscriber.run(connection, given | {"expected": expected or 0.0}):
+            return True
+        if not expected and self._add_subscriber.run(connection, given):
+            return True
+        there = self._subscriber.first(connection, key) if again else None
+        return there is not None and _subscriber(there) == record
 
-        def work(connection: Connection, again: bool) -> bool:
-            if self._put_subscriber.run(connection, given):
-                return True
-            if not expected_seen_at:
-                new = self._insert(subscribers).values(key | values).on_conflict_do_nothing()
-                if connection.execute(new.returning(subscribers.c.name)).first():
-                    return True
-            there = self._subscriber.first(connection, key) if again else None
-            return there is not None and _subscriber(there) == record
+    def _all(self, query: Select[Any] | Prepared) -> list[Any]:
+        def read(connection: Connection) -> list[Any]:
+            found = query.all(connection, {}) if isinstance(query, Prepared) else connection.execute(query).all()
+            return list(found)
 
-        return self._transactions.write(work)
-
-    def _all(self, query: Select[Any]) -> list[Row[Any]]:
-        rows = self._transactions.read(lambda connection: connection.execute(query).all())
+        rows = self._transactions.read(read)
         return sorted(rows, key=lambda row: str(row.name))  # every database sorts text in its own way
 
     def _one(self, what: str, query: Prepared, names: Select[Any], name: str) -> Any:

@@ -13,12 +13,15 @@ import random
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import groupby
 from threading import Event as Flag
 from threading import Thread
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
+from meghdwar.driver.at_hand import AtHand
 from meghdwar.driver.control import Event
-from meghdwar.driver.follow import Followed, Noted, Ours
+from meghdwar.driver.follow import Followed, Noted, Ours, Outcome
 from meghdwar.driver.hypervisor import HypervisorError, Stale
 from meghdwar.driver.inventory import Unknown
 from meghdwar.driver.lanes import Lanes
@@ -40,20 +43,21 @@ START_S = 30.0  # a stream without a sighting for so long says nothing: then our
 TAKEOVER_S = 30.0  # what its own driver has not taken up for so long is anybody's
 BACK_OFF_S = (1.0, 60.0)  # between two tries at the same operation: the first, and the longest
 PATIENCE_S = 60.0  # for a database that is away, before a wish is given up; it comes back by itself
+AT_ONCE = 100  # sightings that are taken in together, when so many have come
 GRACE_S = 10.0  # what is being worked may go on for so long when we are told to end
 
 
 class Works(Protocol):
     """What the loop wants of a driver; see control.Driver."""
 
-    def take_in(
+    def take_in_all(
         self,
-        sighting: Sighting,
+        sightings: Sequence[Sighting],
         *,
         application: str | None = None,
         now: float | None = None,
         together: bool = True,
-    ) -> list[Noted]: ...
+    ) -> list[Outcome]: ...
 
     def act(self, noted: Noted) -> Followed: ...
 
@@ -231,38 +235,61 @@ class Watch:
     # taking in
     def _read(self, stream: Iterable[Sighting | Bad]) -> None:
         try:
-            for item in stream:
-                if self._ending():
-                    return
-                if isinstance(item, Bad):
-                    self.tally.bad += 1
-                    self.observer.passed_over(item)
-                    if self.settings.strict:
-                        self.tally.strict_at = item
+            # in step, the next one is not even looked at before what followed from the one before is done
+            for items in ([item] for item in stream) if self.settings.in_step else AtHand(stream, AT_ONCE):
+                for is_bad, some in groupby(items, lambda item: isinstance(item, Bad)):
+                    if self._ending() or self.tally.strict_at is not None:
                         return
-                else:
-                    self._take_in(item)
+                    if is_bad:
+                        self._pass_over(cast(Iterable[Bad], some))
+                    else:
+                        self._take_in(cast(Iterable[Sighting], some))
         except Exception as error:  # the loop must not go on as if there were no more sightings to come
             self._failed("read sightings", error)
         finally:
             self._end_of_stream.set()
 
-    def _take_in(self, sighting: Sighting) -> None:
-        if self.settings.in_step:
-            for instance in self._wished.pop(sighting.subscriber, ()):
-                while not self._ending() and not self._lanes.wait_for(instance, TICK_S):
-                    pass
+    def _pass_over(self, some: Iterable[Bad]) -> None:
+        for bad in some:
+            self.tally.bad += 1
+            self.observer.passed_over(bad)
+            if self.settings.strict:
+                self.tally.strict_at = bad
+                return
+
+    def _take_in(self, some: Iterable[Sighting]) -> None:
+        left = list(some)
+        while left and not self._ending():
+            if self.settings.in_step:
+                self._await(left[0].subscriber)
+            what = f"the sighting of {left[0].subscriber}" if len(left) == 1 else f"{len(left)} sightings"
+            outcomes = self._patiently(f"take {what} in", partial(self._taken_in, left), forever=True)
+            if outcomes is None:
+                return
+            busy = []
+            for sighting, outcome in zip(left, outcomes, strict=True):
+                with about(subscriber=sighting.subscriber):
+                    if isinstance(outcome, Busy):
+                        busy.append(sighting)
+                    elif isinstance(outcome, Exception):
+                        self._failed(f"take the sighting of {sighting.subscriber} in", outcome)
+                    else:
+                        self._took(sighting, outcome)
+            left = busy
+
+    def _await(self, subscriber: str) -> None:
+        """Until what followed from her last sighting is done."""
+        for instance in self._wished.pop(subscriber, ()):
+            while not self._ending() and not self._lanes.wait_for(instance, TICK_S):
+                pass
+
+    def _taken_in(self, sightings: Sequence[Sighting]) -> list[Outcome]:
         now = None if self.settings.replayed else time.time()
-        with about(subscriber=sighting.subscriber):
-            noted = self._patiently(
-                f"take the sighting of {sighting.subscriber} in",
-                lambda: self.works.take_in(
-                    sighting, application=self.settings.application, now=now, together=self.settings.in_step
-                ),
-                forever=True,
-            )
-        if noted is None:
-            return
+        return self.works.take_in_all(
+            sightings, application=self.settings.application, now=now, together=self.settings.in_step
+        )
+
+    def _took(self, sighting: Sighting, noted: Sequence[Noted]) -> None:
         self.heed(sighting, noted)
         for each in noted:
             if each.wished is not None and self.settings.in_step:

@@ -13,10 +13,11 @@ from meghdwar.bundle import Bundle, BundleError
 from meghdwar.driver.account import account
 from meghdwar.driver.control import Driver, Event
 from meghdwar.driver.hypervisor import Access, Hypervisor, HypervisorError, Unreachable
-from meghdwar.driver.inventory import GatewayRecord, Unknown
+from meghdwar.driver.inventory import GatewayRecord, SubscriberRecord, Unknown
 from meghdwar.driver.local import Local
 from meghdwar.driver.mobility import Sighting
 from meghdwar.driver.operation import COMPENSATED, COMPLETED, WAITING, Busy, DriverError, Fenced, Operation
+from meghdwar.driver.track import load
 from meghdwar.model import Gateway
 from tests.contract.pairs import eventually
 from tests.hypervisors.local import IMAGES
@@ -460,6 +461,51 @@ def test_sightings_of_one_subscriber_from_many_threads_are_all_taken_in_order(si
     for thread in threads:
         thread.join()
     assert driver.inventory.subscriber("arena", "anna").seen_at == 17.0
+
+
+def test_many_sightings_at_once_are_as_one_after_the_other(site: Site) -> None:
+    """Of several subscribers and of one several times; and what cannot be taken in keeps none of the others out."""
+    driver = site.up(instances="per_subscriber", hysteresis="1 h")
+    many = [seen(name, at, cell) for at, cell in [(10.0, "cell-1"), (20.0, "cell-3"), (15.0, "cell-1")]
+            for name in ("anna", "ben", "carl")]  # fmt: skip
+    broken = SubscriberRecord("arena", "ben", state="[")
+    assert driver.inventory.put_subscriber(broken, expected_seen_at=None)
+    outcomes = driver.take_in_all(many)
+    assert [str(each) for each in outcomes if isinstance(each, Exception)] == [
+        "cannot read what is remembered of a subscriber: Expecting value: line 1 column 2 (char 1)"
+    ] * 3
+    found = [each[0] for each in outcomes if not isinstance(each, Exception)]
+    assert [noted.dropped for noted in found] == ["", "", "", "", "late", "late"]
+    assert [noted.wished.wish.gateway if noted.wished else None for noted in found[:4]] == [
+        "edge_a", "edge_a", None, None,
+    ]  # fmt: skip
+    for name in ("anna", "carl"):
+        record = driver.inventory.subscriber("arena", name)
+        assert (record.seen_at, load(record.state)["arena"].cell) == (20.0, "cell-3")
+    assert driver.inventory.subscriber("arena", "ben") == broken
+
+
+def test_many_at_once_while_another_driver_sees_one_of_them(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What two drivers read in the same moment is put by one of them; the other looks again, at that one alone."""
+    driver, other = site.up(instances="per_subscriber", hysteresis="1 h"), site.driver()
+    for name in ("anna", "ben"):
+        driver.sight(seen(name, 1.0, "cell-1"))
+    put, batches = driver.inventory.put_subscribers, []
+
+    def slow(records: Any) -> list[bool]:
+        if not batches:
+            other.take_in(seen("anna", 5.0, "cell-1"))
+        batches.append([record.name for record, _ in records])
+        return put(records)
+
+    monkeypatch.setattr(driver.inventory, "put_subscribers", slow)
+    outcomes = driver.take_in_all(
+        [seen("anna", 4.0, "cell-3"), seen("ben", 4.0, "cell-3"), seen("anna", 6.0, "cell-3")]
+    )
+    assert [each[0].dropped for each in outcomes if not isinstance(each, Exception)] == ["late", "", ""]
+    assert batches == [["anna", "ben"], ["anna"]]
+    assert driver.inventory.subscriber("arena", "anna").seen_at == 6.0
+    assert driver.inventory.subscriber("arena", "ben").seen_at == 4.0
 
 
 def test_nobody_can_be_called_as_the_crowd_is(site: Site) -> None:

@@ -94,12 +94,12 @@ def test_the_cool_down_counts_from_the_last_wish() -> None:
 def test_a_full_gateway_is_passed_over() -> None:
     full_b = (EDGE_A, replace(EDGE_B, capacity=2), EDGE_C)
     track, _ = take(Sighting("anna", 0, "cell-3"), Track(), "edge_a", full_b, CELLS)
-    assert due(track, 30, "edge_a", full_b, CELLS, {"edge_b": 1})[1] == Wish(
+    assert due(track, 30, "edge_a", full_b, CELLS, {"edge_b": 1}.__getitem__)[1] == Wish(
         "edge_b", "edge_b serves cell-3, for 30 s", 30
     )
-    wish = due(track, 30, "edge_a", full_b, CELLS, {"edge_b": 2})[1]
+    wish = due(track, 30, "edge_a", full_b, CELLS, {"edge_b": 2}.__getitem__)[1]
     assert wish == Wish("edge_c", "edge_b is full (2 cloudlets); edge_c serves cell-3, for 30 s", 30)
-    stays, wish = due(track, 30, "edge_a", full_b[:2], CELLS, {"edge_b": 2})
+    stays, wish = due(track, 30, "edge_a", full_b[:2], CELLS, {"edge_b": 2}.__getitem__)
     assert (wish, stays.note) == (None, "edge_b is full (2 cloudlets)")
 
 
@@ -117,7 +117,7 @@ def test_the_first_sighting_builds() -> None:
 
 def test_what_is_nowhere_goes_near_a_full_gateway() -> None:
     full = (EDGE_A, replace(EDGE_B, capacity=1), replace(EDGE_C, serves=("cell-4",)))
-    wish = take(Sighting("anna", 0, "cell-3"), Track(), None, full, CELLS, {"edge_b": 1})[1]
+    wish = take(Sighting("anna", 0, "cell-3"), Track(), None, full, CELLS, {"edge_b": 1}.__getitem__)[1]
     assert wish == Wish("edge_a", "edge_b is full (1 cloudlets); edge_a stands near edge_b, which serves cell-3", 0)
 
 
@@ -282,12 +282,16 @@ def replay(
 ) -> tuple[Track, list[Wish]]:
     """Each sighting, and `due` a little later; every second wish comes true."""
     track, wishes = Track(), []
+
+    def counted(gateway: str) -> int:
+        return load.get(gateway, 0)
+
     for sighting in stream:
         for later in (None, 2.0):
             if later is None:
-                track, wish = take(sighting, track, home, LIMITED, rule, load)
+                track, wish = take(sighting, track, home, LIMITED, rule, counted)
             else:
-                track, wish = due(track, sighting.at + later, home, LIMITED, rule, load)
+                track, wish = due(track, sighting.at + later, home, LIMITED, rule, counted)
             if wish is not None:
                 assert wish.gateway != home
                 wishes.append(wish)

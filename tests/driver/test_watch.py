@@ -15,7 +15,7 @@ import pytest
 
 from meghdwar.driver import follow
 from meghdwar.driver.control import Driver, Event
-from meghdwar.driver.follow import Followed, Noted, Wished
+from meghdwar.driver.follow import Followed, Noted, Outcome, Wished
 from meghdwar.driver.hypervisor import Stale
 from meghdwar.driver.members import Members
 from meghdwar.driver.mobility import Wish
@@ -46,6 +46,7 @@ class Paper:
     pending: dict[str, float] = field(default_factory=dict)  # subscriber -> when it is ripe
     left: list[Operation] = field(default_factory=list)
     resumed: list[str] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)  # how many sightings came at once
     fails: list[Exception] = field(default_factory=list)  # the next calls raise these
     meanwhile: Callable[[str], None] = lambda name: None
 
@@ -56,16 +57,22 @@ class Paper:
         wish = Wish(gateway, "she is there", at)
         return replace(noted, wished=Wished("arena", "arena", noted.instance, subscriber, "edge_a", wish))
 
-    def take_in(
+    def take_in_all(
         self,
-        sighting: Sighting,
+        sightings: Sequence[Sighting],
         *,
         application: str | None = None,
         now: float | None = None,
         together: bool = True,
-    ) -> list[Noted]:
+    ) -> list[Outcome]:
+        self.batches.append(len(sightings))
+        return [self.taken_in(sighting) for sighting in sightings]
+
+    def taken_in(self, sighting: Sighting) -> Outcome:
         if self.fails:
-            raise self.fails.pop(0)
+            if isinstance(self.fails[0], JournalError) and not isinstance(self.fails[0], Busy):
+                raise self.fails.pop(0)
+            return self.fails.pop(0)
         self.taken.append(sighting)
         later = self.pending.get(sighting.subscriber)
         return [self.noted(sighting.subscriber, self.wishes.get(sighting.cell or ""), sighting.at, later)]
@@ -141,6 +148,49 @@ def test_sightings_come_in_and_wishes_are_worked_until_the_stream_ends() -> None
     assert paper.taken == stream
     assert sorted(paper.acted) == [("arena-anna", "edge_b"), ("arena-bob", "edge_b")]
     assert (tally.taken, tally.worked, tally.bad, tally.pending) == (4, 2, 0, 0)
+
+
+def test_sightings_that_have_come_are_taken_in_together_and_none_waits_for_the_next() -> None:
+    class Slow(Paper):
+        def take_in_all(self, sightings: Sequence[Sighting], **given: Any) -> list[Outcome]:
+            if not more.is_set():
+                more.set()
+                assert come.wait(10), "others come meanwhile"
+            return super().take_in_all(sightings, **given)
+
+    paper, more, come = Slow({"cell-3": "edge_b"}), Flag(), Flag()
+    seen = sightings(*[(f"s{number}", "cell-3") for number in range(250)])
+
+    def stream() -> Iterator[Sighting | Bad]:
+        yield seen[0]
+        assert more.wait(10)  # it is being taken in, and nobody waited for another one
+        yield from seen[1:90]
+        come.set()
+        yield from seen[90:]
+
+    tally = Watch(paper, QUICK).run(stream())
+    assert paper.taken == seen
+    assert (tally.taken, sum(paper.batches), paper.batches[0]) == (250, 250, 1)
+    assert 10 < max(paper.batches) <= 100
+
+
+def test_bad_lines_among_good_ones_keep_their_place() -> None:
+    first, second = sightings(("anna", "cell-1"), ("ben", "cell-1")), sightings(("carl", "cell-1"))
+    stream = [*first, Bad("x:3", "it is no JSON"), Bad("x:4", "it is no JSON"), *second]
+    paper = Paper()
+    tally = Watch(paper, QUICK).run(stream)
+    assert (paper.taken, tally.taken, tally.bad) == ([*first, *second], 3, 2)
+    paper = Paper()
+    tally = Watch(paper, replace(QUICK, strict=True)).run(stream)
+    assert (paper.taken, tally.taken, tally.bad, tally.strict_at) == (first, 2, 1, stream[2])
+
+
+def test_one_that_others_take_in_all_the_time_is_tried_again() -> None:
+    paper, notes = Paper(fails=[Busy("others take hers in")]), Notes()
+    seen = sightings(("anna", "cell-1"), ("ben", "cell-1"))
+    tally = Watch(paper, QUICK, observer=notes).run(seen)
+    assert sorted(each.subscriber for each in paper.taken) == ["anna", "ben"]
+    assert (tally.taken, notes.failures) == (2, [])
 
 
 def test_moves_of_one_instance_are_never_worked_at_once() -> None:

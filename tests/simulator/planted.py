@@ -237,7 +237,7 @@ PLANTED: Sequence[Planted] = (
             "    return replace(track, since={**track.since, **since}, note=\"; \".join(notes)), None\n",
             "a visit of an hour ago makes the next one count as a long stay"),
     Planted("full gateways are chosen", MOBILITY,
-            "if room is not None and load.get(name, 0) >= room:", "if False:",
+            "if room is not None and load(name) >= room:", "if False:",
             "a gateway is given more than it can bear"),
 )
 # fmt: on

@@ -71,7 +71,7 @@ class Walk:
     def _see(self, sighting: Sighting, home: str | None, present: dict[str, int]) -> str | None:
         known = self._taken[-1][0] if self._taken else float("-inf")
         before = self._track
-        track, wish = take(sighting, before, home, self._gateways, self._rule, present)
+        track, wish = take(sighting, before, home, self._gateways, self._rule, present.__getitem__)
         if sighting.at <= known:
             self._fired("duplicate sighting" if sighting.at == known else "late sighting")
             self._promise(track is before and wish is None, f"a sighting of {sighting.at} was taken after {known}")

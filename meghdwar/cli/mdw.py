@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "show": ("operations", "show"),
     "resume": ("operations", "resume"),
     "rollback": ("operations", "rollback"),
+    "prune": ("operations", "prune"),
     "gateway_add": ("gateways", "add"),
     "gateway_list": ("gateways", "list_"),
     "gateway_doctor": ("gateways", "doctor"),

@@ -6,6 +6,8 @@ from argparse import SUPPRESS, Action, ArgumentParser, ArgumentTypeError, Namesp
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NoReturn
 
+from meghdwar.cli.moments import past
+
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
@@ -189,6 +191,10 @@ def _operations(commands: _SubParsersAction[ArgumentParser]) -> None:
                           help="I vouch that the target can write no more: go back without it")  # fmt: skip
     rollback.add_argument("--by", metavar="NAME", default="", help="who wants it (your login)")
     rollback.add_argument("--because", metavar="TEXT", default="", help="why")
+
+    prune = _command(commands, "prune", "forget operations that ended long ago", "mdw prune --before 90d")
+    prune.add_argument("--before", metavar="WHEN", type=past, required=True,
+                       help="those that ended before: 2026-11-01, 2026-11-01T12:30Z, or an age: 90d")  # fmt: skip
 
 
 # gateways

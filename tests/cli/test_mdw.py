@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -567,7 +568,38 @@ NEEDS = {
     "add": ["x", "--hypervisor", "local", "--endpoint", "y"],
     "remove": ["x"],
     "sight": ["x"],
+    "prune": ["--before", "90d"],
 }
+
+
+# forgetting
+def test_prune_forgets_what_ended_long_ago_and_nothing_else(typed: Typed) -> None:
+    typed.up()
+    assert typed("move", "arena", "--to", "edge_b") == DONE
+    now = datetime.now(UTC)
+    assert typed.data("prune", "--before", "1d")["forgotten"] == 0
+    assert typed.data("history")[0]["to"] == "edge_b"
+    assert typed("prune", "--before", now.isoformat()) == DONE
+    assert typed.out.startswith("2 operations that ended before 20")
+    assert typed.data("history") == []
+    assert typed.data("status")[0]["gateway"] == "edge_b"
+    assert typed("move", "arena", "--to", "edge_a") == DONE
+    assert [each["to"] for each in typed.data("history")] == ["edge_a"]
+
+
+@pytest.mark.parametrize("when", ["yesterday", "", "90", "90y", "-1d", "2026-13-01", "0000-00-00", "9" * 6 + "d"])
+def test_prune_wants_a_time(when: str, typed: Typed) -> None:
+    typed.up()
+    with pytest.raises(SystemExit) as ended:
+        typed("prune", f"--before={when}")
+    assert ended.value.code == CANNOT
+    assert len(typed.data("history")) == 1
+
+
+def test_prune_does_not_reach_into_the_future(typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        typed("prune", "--before", (datetime.now(UTC) + timedelta(hours=1)).isoformat())
+    assert "it is yet to come" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
@@ -577,6 +609,7 @@ def test_completion_scripts(shell: str, capsys: pytest.CaptureFixture[str]) -> N
         mdw.main(["--completion", shell])
     told = capsys.readouterr().out
     assert "rollback" in told
+    assert "prune" in told
     assert "--strategy" in told
 
 

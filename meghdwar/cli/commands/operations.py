@@ -1,4 +1,4 @@
-"""mdw history, show, resume and rollback: what was done, and going on with what was not finished."""
+"""mdw history, show, resume, rollback and prune: what was done, going on with what was not finished, and forgetting."""
 
 from __future__ import annotations
 
@@ -192,3 +192,13 @@ def _login() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "somebody"
+
+
+# forgetting
+def prune(options: Namespace, driver: Driver) -> int:
+    forgotten = driver.journal.prune(options.before)
+    if options.format != "table":
+        dump(options, {"before": moment(options.before), "forgotten": forgotten})
+    else:
+        print(f"{forgotten} operations that ended before {moment(options.before)} are forgotten")
+    return DONE

@@ -45,10 +45,10 @@ from meghdwar.driver.local.world import World, free_address, is_free
 CAPABILITIES = Capabilities(
     kind="local",
     strategies={
-        "cold": Cost(0.12, 0.9),
-        "precopy": Cost(0.065, 0.08),
-        "warm": Cost(0.045, 0.1),
-        "files": Cost(0.07),
+        "cold": Cost(0.1, 1.0),
+        "precopy": Cost(0.07),
+        "warm": Cost(0.035),
+        "files": Cost(0.065),
     },
     fence="atomic",
     proof="content",

@@ -54,8 +54,8 @@ CAPABILITIES = Capabilities(
         "cold": Cost(gap_s=4.0, gap_s_per_gb=8.0),
         "precopy": Cost(gap_s=3.5, gap_s_per_gb=5.0),
         "warm": Cost(gap_s=1.0, gap_s_per_gb=5.0),
-        # emulated, where its memory goes over while it stands still; with KVM it is less
-        "live": Cost(gap_s=0.65, gap_s_per_gb=3.2),
+        # emulated with 128 MiB, which go over while it stands still
+        "live": Cost(gap_s=0.3),
     },
     fence="checked",
     proof="content",

@@ -334,6 +334,7 @@ class Connection:
         to: str,
         parameters: Mapping[str, object],
         *,
+        runs: bool,
         disks: bool,
         tls: bool,
         downtime_ms: int,
@@ -341,15 +342,17 @@ class Connection:
         tick: Callable[[], None],
         progress: Callable[[], object],
     ) -> None:
-        """From libvirt to libvirt, while it runs. `parameters` are `destination_xml`, `persistent_xml` and so on."""
+        """From libvirt to libvirt. It runs while its disks are copied, and while its memory is where `runs`; without,
+        libvirt lets it stand still from the moment when its disks are the same at both, and go on at whichever side it
+        ends up. `parameters` are `destination_xml`, `persistent_xml` and so on."""
         flags = (
             libvirt.VIR_MIGRATE_PEER2PEER
-            | libvirt.VIR_MIGRATE_LIVE
             | libvirt.VIR_MIGRATE_PERSIST_DEST
             | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE
-            | libvirt.VIR_MIGRATE_AUTO_CONVERGE
             | libvirt.VIR_MIGRATE_ABORT_ON_ERROR
         )
+        if runs:
+            flags |= libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_AUTO_CONVERGE
         if disks:
             flags |= libvirt.VIR_MIGRATE_NON_SHARED_INC  # an overlay goes, its base is there already
         if tls:

@@ -156,7 +156,12 @@ def _instance(xml: str) -> ElementTree.Element | None:
 
 
 def is_emulated(xml: str) -> bool:
-    """Whether QEMU runs it without KVM."""
+    """Whether QEMU runs it without KVM.
+
+    Then its memory must not go over while it runs: QEMU 7.2 clears the dirty bits of whole blocks of memory without
+    telling the emulated processor, which goes on writing past them. Mended in QEMU 9.0 ("physmem: Fix migration dirty
+    bitmap coherency with TCG memory access").
+    """
     return ElementTree.fromstring(xml).get("type") == "qemu"  # noqa: S314 - libvirt's own
 
 

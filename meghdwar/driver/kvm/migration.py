@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from meghdwar.driver.hypervisor import Claim, HypervisorError, Power, Refused, Stale, Unreachable
 from meghdwar.driver.instance import Disk, Instance
-from meghdwar.driver.kvm import copying, domain, images, still
+from meghdwar.driver.kvm import copying, domain, images
 from meghdwar.driver.kvm.connection import Domain, ImpossibleError, State
 
 if TYPE_CHECKING:
@@ -41,9 +41,7 @@ def migrate(source: Kvm, target: Kvm, instance: Instance, claim: Claim) -> None:
             return
         raise Refused(source.gateway, asked, "it does not run here, nor there; move it with the strategy cold")
     if here is State.PAUSED:
-        still.end(source, instance)
-        if source.connection.state(source.connection.domain(instance.name)) is State.PAUSED:
-            raise Refused(source.gateway, asked, "it is paused; resume it first, or move it with the strategy cold")
+        raise Refused(source.gateway, asked, "it is paused; resume it first, or move it with the strategy cold")
     if source.access.options.get("migration") == "saved":
         _by_saving(source, target, instance, claim)
         return
@@ -57,15 +55,13 @@ def migrate(source: Kvm, target: Kvm, instance: Instance, claim: Claim) -> None:
 
 
 def end(side: Kvm, instance: Instance) -> None:
-    """Nothing goes from here to anywhere any more: what an older epoch has begun is stopped, or has ended; and what it
-    had made stand still for that goes on."""
+    """Nothing goes from here to anywhere any more: what an older epoch has begun is stopped, or has ended."""
     one, until = side.connection.domain(instance.name), time.monotonic() + side.access.timeout_s
     while side.connection.job(one).get("out"):
         side.connection.abort(one)
         if time.monotonic() > until:
             raise HypervisorError(side.gateway, f"end the move of {instance.name}", "it does not end", retry=True)
         time.sleep(0.02)
-    still.end(side, instance)
 
 
 # finding out
@@ -131,9 +127,7 @@ def _finish(source: Kvm, target: Kvm, instance: Instance, claim: Claim, there: S
 
 
 # live
-def _live(
-    source: Kvm, target: Kvm, instance: Instance, claim: Claim, asked: str, *, still_at_once: bool = False
-) -> None:
+def _live(source: Kvm, target: Kvm, instance: Instance, claim: Claim, asked: str) -> None:
     before = set(target.pool.names())
     one = source.connection.domain(instance.name)
     disks = _fresh_disks(source, target, instance, claim)
@@ -154,16 +148,13 @@ def _live(
             source.connection.abort(one)
             raise
 
-    emulated = domain.is_emulated(source.connection.xml(one, live=True))
-    stilling = still.Still(source, target, instance, at_once=still_at_once) if emulated else None
     watched = _Watched(source, one, int(options.get("downtime_ms", DOWNTIME_MAX_MS)))
-    if stilling:
-        stilling.begin()
     try:
         source.connection.migrate(
             one,
             options.get("migrate_uri", target.access.endpoint),
             parameters,
+            runs=not domain.is_emulated(source.connection.xml(one, live=True)),
             disks=bool(disks),
             tls=options.get("migrate_tls") == "yes",
             downtime_ms=watched.downtime_ms,
@@ -172,27 +163,7 @@ def _live(
             progress=watched.progress,
         )
     except HypervisorError as error:
-        if stilling:
-            stilling.over()
-        try:
-            _after_failure(source, target, instance, claim, before, asked, error)
-        except HypervisorError:
-            if stilling is None or not stilling.late:
-                raise
-            _live(source, target, instance, claim, asked, still_at_once=True)
-        return
-    finally:
-        if stilling:
-            stilling.over()
-    if stilling:
-        _goes_on(target, instance)
-
-
-def _goes_on(target: Kvm, instance: Instance) -> None:
-    """A guest that stood still while its memory went over stands still at the target, until it is told."""
-    there = target.connection.domain(instance.name)
-    if target.connection.state(there) in (State.PAUSED, State.LEFT):
-        target.connection.resume(there)
+        _after_failure(source, target, instance, claim, before, asked, error)
 
 
 class _Watched:

@@ -119,15 +119,6 @@ class Pool:
 
         return self.connection.call(f"look at {volume}", work)
 
-    def allocation(self, volume: str) -> int:
-        """How many bytes of it take room."""
-
-        def work(c: Any) -> int:
-            there = self._volume(c, volume)
-            return 0 if there is None else int(there.info()[2])
-
-        return self.connection.call(f"look at {volume}", work)
-
     # making and removing
     def make(self, volume: str, size_bytes: int = 512, *, kind: str = "raw", backing: str | None = None) -> bool:
         """An empty volume; whether it was made now. `backing` is another volume of the pool, by name."""

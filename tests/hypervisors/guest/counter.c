@@ -3,7 +3,8 @@
  * GET /next appends "N CRC\n" to /data/log (CRC: the CRC-32 of the text N, 8 hex digits), makes it durable and only
  * then answers N; GET /n answers the last N. GET /mark?TEXT writes TEXT over the file `mark` beside the log, in place and
  * durably, and GET /mark answers it; GET /fill?N makes a file `fill` of N random bytes. GET /memory?TEXT keeps TEXT in
- * memory only, GET /memory answers it. Without its disk it answers 503 to the others: the disk may come at any time.
+ * memory only, GET /memory answers it. GET /busy has a process write to memory without end, and answers how many pages it
+ * found not as it had left them. Without its disk it answers 503 to the others: the disk may come at any time.
  * The kernel's command line says who it is: meghdwar.address=A and meghdwar.disk=SERIAL:LOCATION.
  */
 #define _GNU_SOURCE
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -159,6 +161,22 @@ static int fill(long size) {
     return good;
 }
 
+/* The same few pages over and over: who copies memory while it is written to must not lose sight of them. */
+static unsigned long busy(void) {
+    enum { PAGES = 200, WORDS = 4096 / sizeof(long) };
+    static volatile unsigned long *lost;
+    if (lost) return *lost;
+    lost = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (fork()) return 0;
+    close_range(3, ~0u, 0); /* whoever asked waits for the end of the answer */
+    volatile unsigned long *page = mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (unsigned long round = 1;; round++)
+        for (int i = 0; i < PAGES; i++) {
+            *lost += page[i * WORDS] != round - 1;
+            page[i * WORDS] = round;
+        }
+}
+
 /* Does what is asked for; the answer is in `body`. Returns the status. */
 static const char *serve(char *path, char *body, int size) {
     char *rest = strchr(path, '?');
@@ -166,6 +184,10 @@ static const char *serve(char *path, char *body, int size) {
     if (!strcmp(path, "/memory")) {
         if (rest) snprintf(memory, sizeof memory, "%s", rest);
         snprintf(body, size, "%s", memory);
+        return "200 OK";
+    }
+    if (!strcmp(path, "/busy")) {
+        snprintf(body, size, "%lu", busy());
         return "200 OK";
     }
     take_hold();

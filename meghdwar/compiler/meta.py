@@ -10,8 +10,8 @@ from meghdwar.diagnostics import Diagnostic, Span, did_you_mean
 
 PATHS = ("TOSCA-Metadata/TOSCA.meta", "TOSCA.meta")
 _ENTRY, _OTHER, _VERSION = "Entry-Definitions", "Other-Definitions", "CSAR-Version"
-MANIFEST = "ETSI-Entry-Manifest"
-_ETSI = ("Change-Log", "Certificate", "Tests", "Licenses")
+MANIFEST, CERTIFICATE = "ETSI-Entry-Manifest", "ETSI-Entry-Certificate"
+_ETSI = ("Change-Log", "Tests", "Licenses")
 _KEYS = (
     "TOSCA-Meta-File-Version",
     _VERSION,

@@ -13,17 +13,20 @@ import posixpath
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
 from meghdwar.archive import LIMITS, Archive, Limits, Refused, open_archive
+from meghdwar.archive.fault import Fault
 from meghdwar.compiler import check_location, location, meta
 from meghdwar.compiler import rules as reading_rules
 from meghdwar.diagnostics import Diagnostic, Span
-from meghdwar.onboard import description, manifest, rules
+from meghdwar.onboard import contents, description, manifest, rules, signatures, trust, wrapper
+from meghdwar.onboard.contents import Clock
 from meghdwar.onboard.description import Description
-from meghdwar.onboard.manifest import HASHES, Listed, Manifest
+from meghdwar.onboard.manifest import Listed, Manifest
+from meghdwar.onboard.trust import Trust
 
 _PROBLEMS_MAX = 200
 
@@ -96,7 +99,6 @@ def read(
     `roots` are files of certificates (PEM) that are trusted: with any, the package has to be signed by somebody whom
     one of them vouches for. `at` is the time for which certificates count (now).
     """
-    found = _Reading(path.name, time.monotonic() + limits.seconds)
     try:
         archive = open_archive(path, path.name, limits)
     except OSError as error:
@@ -105,17 +107,26 @@ def read(
         return None, [Diagnostic(reading_rules.CANNOT_READ, Span(path.name), f"cannot read {path}: {why}", help_)]
     if isinstance(archive, list):
         return None, archive
-    package = found.package(archive)
-    return (None if any(problem.is_error for problem in found.problems) else package), found.problems
+    known = trust.load_roots(roots)
+    if isinstance(known, Fault):
+        return None, [known.at(path.name)]
+    reading = _Reading(limits, Trust(tuple(known), at or datetime.now(UTC)))
+    try:
+        package = reading.outer(archive)
+    except Refused as refused:
+        reading.problems.append(refused.fault.at(archive.root))
+    return (None if reading.failed else package), reading.problems
 
 
 class _Reading:
     """One package on its way; each step goes on only where the one before found no error."""
 
-    def __init__(self, name: str, until: float) -> None:
-        self.name = name
-        self.until = until
+    def __init__(self, limits: Limits, whom: Trust) -> None:
+        self.limits = limits
+        self.clock = Clock(time.monotonic() + limits.seconds)
+        self.trust = whom
         self.problems: list[Diagnostic] = []
+        self.signers: dict[str, None] = {}
 
     @property
     def failed(self) -> bool:
@@ -126,23 +137,41 @@ class _Reading:
         self.problems += islice(problems, _PROBLEMS_MAX)
         return not self.failed
 
+    def outer(self, archive: Archive) -> Package | None:
+        """A package, or one in a zip with its signature; raises Refused."""
+        wrapped = wrapper.find(archive)
+        if wrapped is None:
+            return self.package(archive)
+        signature = archive.read(wrapped.signature) or b""
+        self.signed(archive, wrapped.package, signature, [wrapped.certificate], Span(archive.shown(wrapped.signature)))
+        if self.failed:
+            return None
+        inner = wrapper.open_inner(archive, wrapped.package, archive.shown(wrapped.package), self.limits)
+        if isinstance(inner, list):
+            self.say(inner)
+            return None
+        if wrapper.find(inner) is not None:
+            raise Refused(rules.NESTED, "cannot accept a signed package in a signed package", "sign it once")
+        return self.package(inner)
+
     def package(self, archive: Archive) -> Package | None:
-        opened = location.entry(archive, self.name)
+        opened = location.entry(archive, archive.root)
         if isinstance(opened, list):
             self.say(opened)
             return None
         entry = opened[1]
         keys = self.meta(archive)
         listed = self.manifest(archive, entry, keys)
-        if listed.signature_span is not None:
-            message = "cannot check this signature"
-            self.say([Diagnostic(rules.BAD_SIGNATURE, listed.signature_span, message, "give an unsigned package")])
         files = (*listed.files, *self.named(archive))
-        self.say(manifest.faults(files, archive.entries))
-        if self.failed or not self.say(unlisted(listed, archive, keys)):
+        certificate = keys.get(meta.CERTIFICATE, "")
+        if not self.say(manifest.faults(files, archive.entries)):
             return None
-        hashes = self.hashes(archive, files)
+        self.say(contents.unlisted(listed, archive, certificate))
+        self.signatures(archive, listed, files, certificate)
         if self.failed:
+            return None
+        found = contents.checksums(archive, files, self.clock)
+        if not self.say(contents.differing(files, found)):
             return None
         checked = check_location(archive, entry)
         self.say(checked.diagnostics)
@@ -157,9 +186,9 @@ class _Reading:
             descriptors=tuple(name for name in checked.sources if name in archive.entries),
             manifest=listed.path,
             metadata=listed.metadata,
-            artifacts=tuple(artifact(file, hashes) for file in files),
+            artifacts=tuple(artifacts(files, found)),
             files=tuple(archive.entries),
-            signed_by="",
+            signed_by=", ".join(self.signers),
             archive=archive,
         )
 
@@ -172,23 +201,23 @@ class _Reading:
         """The manifest that TOSCA.meta names, or the one at the root with the name of the descriptor."""
         named = keys.get(meta.MANIFEST, "")
         base = posixpath.basename(entry).rpartition(".")[0]
-        places = [named] if named else [f"{base}.mf", *sorted(n for n in archive.entries if _is_at_root(n, ".mf"))]
-        name = next((place for place in places if place in archive.entries), "")
-        if named and not name:
+        at_root = sorted(name for name in archive.entries if "/" not in name and name.endswith(".mf"))
+        places = [named] if named else [f"{base}.mf", *at_root]
+        path = next((place for place in places if place in archive.entries), "")
+        if named and not path:
             message = f"cannot find {named[:100]!a}, the manifest that TOSCA.meta names"
             help_ = "put it into the package or correct the path"
-            self.say([Diagnostic(rules.MANIFEST_MISSING, Span(self.name), message, help_)])
-        elif not name:
+            self.say([Diagnostic(rules.MANIFEST_MISSING, Span(archive.root), message, help_)])
+        elif not path:
             message = "cannot tell whether the files are the right ones: there is no manifest"
-            self.say([Diagnostic(rules.NO_MANIFEST, Span(self.name), message, "pack it with `mdw pack`")])
-        if not name:
+            self.say([Diagnostic(rules.NO_MANIFEST, Span(archive.root), message, "pack it with `mdw pack`")])
+        if not path:
             return Manifest("", {}, ())
-        read_, problems = manifest.parse(archive.read(name) or b"", name, archive.shown(name))
+        read_, problems = manifest.parse(archive.read(path) or b"", path, archive.shown(path))
         if not read_.metadata and not any(problem.is_error for problem in problems):
             message = "cannot tell whose product this is: the manifest has no metadata"
-            problems.append(
-                Diagnostic(rules.NO_METADATA, Span(archive.shown(name)), message, "begin it with 'metadata:'")
-            )
+            help_ = "begin it with 'metadata:'"
+            problems.append(Diagnostic(rules.NO_METADATA, Span(archive.shown(path)), message, help_))
         self.say(problems)
         return read_
 
@@ -201,59 +230,57 @@ class _Reading:
         self.say(problems)
         return files
 
-    def hashes(self, archive: Archive, files: Sequence[Listed]) -> Mapping[str, Mapping[str, str]]:
-        """The hashes of every file, by path and algorithm: each file is read once, and is what the archive says."""
-        wanted: dict[str, dict[str, Listed]] = {path: {} for path in archive.entries}
+    # signatures
+    def signatures(self, archive: Archive, listed: Manifest, files: Sequence[Listed], certificate: str) -> None:
+        """That of the manifest, and those of single files; says so when there has to be one and is none."""
+        if listed.signature_span is not None and listed.signature:
+            base = listed.path.rpartition(".")[0]
+            beside = [certificate, f"{base}.cert"]
+            self.signed(archive, listed, listed.signature, beside, listed.signature_span)
+        whole = bool(self.signers)
         for file in files:
-            wanted[file.path].setdefault(file.algorithm or "SHA-256", file)
-        found: dict[str, Mapping[str, str]] = {}
-        for path, algorithms in wanted.items():
-            try:
-                found[path] = self.digest(archive, path, algorithms)
-            except Refused as refused:
-                self.say([refused.fault.at(self.name)])
-            except TimeoutError:
-                message = f"cannot read the package in the time that it may take: {path[:100]!a} was not the last file"
-                self.say([Diagnostic(rules.TOO_SLOW, Span(self.name), message, "put less into the package")])
-                break
-        self.say(differing(files, found))
-        return found
+            if file.signature:
+                signature = archive.read(file.signature) or b""
+                self.signed(archive, file.path, signature, [file.certificate, certificate], file.place("signature"))
+        if self.failed:
+            return
+        if self.trust.roots and not whole:
+            message = "cannot accept a package that nobody signed as a whole"
+            help_ = "ask the provider for a signed one, or trust nobody"
+            self.say([Diagnostic(rules.NOT_SIGNED, Span(archive.root), message, help_)])
+        elif self.signers and not self.trust.roots:
+            message = f"cannot tell whether {next(iter(self.signers))} is who that says: nobody is trusted"
+            self.say([Diagnostic(rules.NOBODY_TRUSTED, Span(archive.root), message, "name a certificate to trust")])
 
-    def digest(self, archive: Archive, path: str, algorithms: Iterable[str]) -> Mapping[str, str]:
-        hashes = {algorithm: hashlib.new(HASHES[algorithm][0]) for algorithm in algorithms}
-        for piece in archive.pieces(path):
-            if time.monotonic() > self.until:
-                raise TimeoutError
-            for digest in hashes.values():
-                digest.update(piece)
-        return {algorithm: digest.hexdigest() for algorithm, digest in hashes.items()}
+    def signed(
+        self, archive: Archive, what: str | Manifest, signature: bytes, certificates: Sequence[str], at: Span
+    ) -> None:
+        """Checks one signature, of a file or of what stands in a manifest above it."""
 
+        def digests(algorithm: str) -> list[bytes]:
+            if isinstance(what, str):
+                return [contents.digests(archive, what, [algorithm], self.clock)[algorithm]]
+            lines = what.signed.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")  # as S/MIME has them
+            return [hashlib.new(algorithm, text).digest() for text in (what.signed, lines)]
 
-def _is_at_root(name: str, ending: str) -> bool:
-    return "/" not in name and name.endswith(ending)
-
-
-def unlisted(listed: Manifest, archive: Archive, keys: Mapping[str, str]) -> Iterator[Diagnostic]:
-    """Files that a manifest which lists files leaves out; itself, TOSCA.meta and signatures need not be in it."""
-    if not listed.files:
-        return
-    known = {file.path for file in listed.files} | {listed.path, *meta.PATHS, keys.get("ETSI-Entry-Certificate", "")}
-    known |= {other for file in listed.files for other in (file.signature, file.certificate)}
-    for path in archive.entries:
-        if path not in known:
-            message = f"cannot accept {path[:100]!a}: the manifest does not list it"
-            help_ = "add it to the manifest, or take it out of the package"
-            yield Diagnostic(rules.NOT_LISTED, Span(archive.shown(listed.path)), message, help_)
+        try:
+            given = [
+                c for path in certificates if path in archive.entries for c in trust.load(archive.read(path) or b"")
+            ]
+            self.signers[signatures.verify(signature, digests, given, self.trust)] = None
+        except Refused as refused:
+            self.say([Diagnostic(refused.fault.rule, at, refused.fault.message, refused.fault.help)])
+        except ValueError:
+            message = "cannot read the certificate that belongs to this signature"
+            self.say([Diagnostic(rules.NO_CERTIFICATE, at, message, "put it there as PEM")])
 
 
-def differing(files: Iterable[Listed], found: Mapping[str, Mapping[str, str]]) -> Iterator[Diagnostic]:
+def artifacts(files: Iterable[Listed], found: Mapping[str, Mapping[str, str]]) -> Iterator[Artifact]:
+    """What is listed, once each."""
+    seen: set[str] = set()
     for file in files:
-        real = found.get(file.path, {}).get(file.algorithm, "")
-        if file.hash and real and real != file.hash.lower():
-            message = f"cannot accept {file.path[:100]!a}: its {file.algorithm} is {real}"
-            yield Diagnostic(rules.WRONG_HASH, file.place("hash"), message, "list the hash of the file that is meant")
-
-
-def artifact(file: Listed, hashes: Mapping[str, Mapping[str, str]]) -> Artifact:
-    algorithm = file.algorithm or "SHA-256"
-    return Artifact(file.path, algorithm, hashes[file.path][algorithm], file.metadata, file.non_mano_set)
+        if file.path not in seen:
+            seen.add(file.path)
+            algorithm = file.algorithm or contents.OURS
+            checksum = found[file.path][algorithm]
+            yield Artifact(file.path, algorithm, checksum, file.metadata, file.non_mano_set)

@@ -1,0 +1,72 @@
+"""A package in a zip with its signature and perhaps a certificate, all of one name (SOL004, option 2)."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from meghdwar.archive import Archive, Limits, Refused, open_archive
+from meghdwar.archive.source import File, Memory, Source
+from meghdwar.diagnostics import Diagnostic
+from meghdwar.onboard import rules
+
+ARCHIVES, SIGNATURES, CERTIFICATES = (".csar", ".zip"), (".cms", ".p7s", ".p7m"), (".cert", ".crt", ".pem", ".cer")
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapper:
+    """`certificate` is "" when there is none beside the package."""
+
+    package: str
+    signature: str
+    certificate: str
+
+
+def find(archive: Archive) -> Wrapper | None:
+    """What an archive that holds a package holds; None when it is a package itself. Raises Refused."""
+    names = list(archive.entries)
+    inner = [name for name in names if name.lower().endswith(ARCHIVES)]
+    if not inner:
+        return None
+    at_root = [name for name in names if "/" not in name]
+    if names != at_root or any(PurePosixPath(n).suffix.lower() in (".yaml", ".yml", ".mf", ".meta") for n in names):
+        message = f"cannot accept {inner[0][:100]!a}: it is an archive in the package"
+        raise Refused(rules.NESTED, message, "put its files into the package itself")
+    signatures = [name for name in names if name.lower().endswith(SIGNATURES)]
+    certificates = [name for name in names if name.lower().endswith(CERTIFICATES)]
+    if len(inner) == 1 and not signatures:
+        message = f"cannot find the signature of {inner[0][:100]!a}"
+        raise Refused(rules.SIGNATURE_MISSING, message, "put it beside the package, or give the package alone")
+    bases = {posixpath.splitext(name)[0] for name in names}
+    if len(inner) != 1 or len(signatures) != 1 or len(certificates) > 1 or len(names) > 3 or len(bases) != 1:
+        message = "cannot accept a zip of " + ", ".join(repr(name[:40]) for name in names[:5])
+        help_ = "pack NAME.csar, NAME.cms and, unless it is in the signature, NAME.cert"
+        raise Refused(rules.BAD_WRAPPER, message, help_)
+    return Wrapper(inner[0], signatures[0], certificates[0] if certificates else "")
+
+
+def open_inner(archive: Archive, path: str, root: str, limits: Limits) -> Archive | list[Diagnostic]:
+    """The package in an archive, which has to pass as well; raises Refused when it cannot be unpacked.
+
+    One that is only stored is read where it lies; a large one is unpacked to a file that has no name.
+    """
+    return open_archive(archive.part(path) or _unpacked(archive, path, limits), root, limits)
+
+
+def _unpacked(archive: Archive, path: str, limits: Limits) -> Source:
+    if archive.entries[path].size <= limits.definition_bytes:
+        return Memory(b"".join(archive.pieces(path)))
+    with tempfile.TemporaryFile() as file:
+        for piece in archive.pieces(path):
+            file.write(piece)
+        file.flush()
+        return File(os.dup(file.fileno()))
+
+
+def certificates_of(archive: Archive, paths: Sequence[str]) -> list[bytes]:
+    """The contents of certificates in an archive, where there are such."""
+    return [content for path in paths if path and (content := archive.read(path))]

@@ -48,7 +48,7 @@ class Trust:
 
     def _chain(self, signer: x509.Certificate, others: Sequence[x509.Certificate]) -> None:
         permit = verification.ExtensionPolicy.permit_all()
-        builder = verification.PolicyBuilder().store(verification.Store(self.roots)).time(self.at)
+        builder = verification.PolicyBuilder().store(verification.Store(list(self.roots))).time(self.at)
         authorities = permit.require_present(x509.BasicConstraints, verification.Criticality.AGNOSTIC, None)
         builder = builder.max_chain_depth(_CHAIN_MAX).extension_policies(ee_policy=permit, ca_policy=authorities)
         try:

@@ -41,8 +41,9 @@ def find(archive: Archive) -> Wrapper | None:
     if len(inner) == 1 and not signatures:
         message = f"cannot find the signature of {inner[0][:100]!a}"
         raise Refused(rules.SIGNATURE_MISSING, message, "put it beside the package, or give the package alone")
+    others = len(names) - len(inner) - len(signatures) - len(certificates)
     bases = {posixpath.splitext(name)[0] for name in names}
-    if len(inner) != 1 or len(signatures) != 1 or len(certificates) > 1 or len(names) > 3 or len(bases) != 1:
+    if (len(inner), len(signatures), others, len(bases)) != (1, 1, 0, 1) or len(certificates) > 1:
         message = "cannot accept a zip of " + ", ".join(repr(name[:40]) for name in names[:5])
         help_ = "pack NAME.csar, NAME.cms and, unless it is in the signature, NAME.cert"
         raise Refused(rules.BAD_WRAPPER, message, help_)

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from tests.onboard.authorities import root
 from tests.onboard.hostile_archives import ARCHIVES
 from tests.onboard.hostile_packages import PACKAGES
+from tests.onboard.hostile_signatures import SIGNED
 
-KINDS = {**ARCHIVES, **PACKAGES}
-NAMES = {kind: f"{number:03}.csar" for number, kind in enumerate(KINDS)}
+KINDS = {**ARCHIVES, **PACKAGES, **SIGNED}
+NAMES = {kind: f"{'trusted-' if kind in SIGNED else ''}{number:03}.csar" for number, kind in enumerate(KINDS)}
 ROOT = Path(__file__).parents[2]
 
 
@@ -22,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a process that reads them all says of each."""
     folder = tmp_path_factory.mktemp("hostile")
+    (folder / "root.pem").write_bytes(root().pem)
     for kind, (_, make) in KINDS.items():
         (folder / NAMES[kind]).write_bytes(make())
     command = [sys.executable, "-m", "tests.onboard.judge", str(folder)]
@@ -30,6 +33,7 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_there_are_enough_kinds() -> None:
+    assert len(KINDS) == len(ARCHIVES) + len(PACKAGES) + len(SIGNED)
     assert len({code for code, _ in KINDS.values()}) >= 60
 
 

@@ -25,7 +25,7 @@ MODULES = (meghdwar.compiler.rules, meghdwar.archive.rules, meghdwar.onboard.rul
 RULES = {rule.code: rule for module in MODULES for rule in vars(module).values() if isinstance(rule, Rule)}
 ELSEWHERE = (
     "compiler/test_location.py", "onboard/hostile_archives.py", "onboard/hostile_packages.py",
-    "onboard/hostile_signatures.py", "onboard/test_package.py", "onboard/test_signatures.py",
+    "onboard/hostile_signatures.py", "onboard/test_pack.py", "onboard/test_package.py", "onboard/test_signatures.py",
 )  # fmt: skip
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("MDW*.md"))}
 ENTRY = "service.yaml"

@@ -54,6 +54,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 }
 # commands that need no Driver: functions of the options alone
 ALONE: Mapping[str, tuple[str, str]] = {
+    "pack": ("packing", "pack"),
+    "check": ("packing", "check"),
     "serve": ("serving", "serve"),
 }
 

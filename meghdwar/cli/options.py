@@ -258,6 +258,21 @@ def _sightings(commands: _SubParsersAction[ArgumentParser]) -> None:
 
 # packages
 def _packages(commands: _SubParsersAction[ArgumentParser]) -> None:
+    pack = _command(commands, "pack", "make a package of a folder, with a manifest and perhaps a signature",
+                    "mdw pack vnf --sign provider.key --cert provider.pem")  # fmt: skip
+    pack.add_argument("folder", metavar="DIR", help="the folder with the descriptor and all that belongs to it")
+    pack.add_argument("-o", "--output", metavar="FILE", default="", help="the package (DIR.csar)")
+    pack.add_argument("--sign", metavar="KEY", default="", help="sign with this private key (PEM)")
+    pack.add_argument("--cert", metavar="CERT", default="",
+                      help="its certificate, and those that vouch for it (PEM)")  # fmt: skip
+    pack.add_argument("--released", metavar="TIME", default="",
+                      help="when it was released, for a manifest that does not say (SOURCE_DATE_EPOCH)")  # fmt: skip
+    check = _command(commands, "check", "say whether a package is sound, and what is in it; nothing is kept",
+                     "mdw check vnf.csar --trust provider.pem")  # fmt: skip
+    check.add_argument("package", metavar="PACKAGE", help="a CSAR, or a zip with a CSAR and its signature")
+    check.add_argument("--trust", metavar="CERT", action="append", default=[],
+                       help="it has to be signed by one whom this vouches for; may be given again")  # fmt: skip
+    check.add_argument("--at", metavar="TIME", default="", help="the time that certificates count for (now)")
     onboard = _command(commands, "onboard", "take a package into the catalogue, once it was found to be sound",
                        "mdw onboard vnf.csar --trust provider.pem")  # fmt: skip
     onboard.add_argument("package", metavar="PACKAGE", help="a CSAR, or a zip with a CSAR and its signature")

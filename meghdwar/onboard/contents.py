@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from meghdwar.archive import Archive, Refused, open_archive
+from meghdwar.archive import LIMITS, Archive, Refused, open_archive
 from meghdwar.driver.operation import DriverError
+from meghdwar.onboard import wrapper
 
 _OPEN_MAX = 32
 _MOMENT = (1980, 1, 1, 0, 0, 0)  # the same descriptors make the same bytes
@@ -22,11 +23,11 @@ def opened(path: Path) -> Archive:
     found = open_archive(path, path.name)
     if isinstance(found, list):
         raise DriverError(f"cannot read package {path.name}: {found[0].message}")
-    inner = [name for name in found.entries if "/" not in name and name.endswith((".csar", ".zip"))]
-    if len(inner) == 1 and (part := found.part(inner[0])) is not None and META not in found.entries:
-        wrapped = open_archive(part, inner[0])  # signed as a whole: the package is in it
-        return wrapped if isinstance(wrapped, Archive) else found
-    return found
+    wrapped = wrapper.find(found)
+    inner = found if wrapped is None else wrapper.open_inner(found, wrapped.package, wrapped.package, LIMITS)
+    if isinstance(inner, list):
+        raise DriverError(f"cannot read package {path.name}: {inner[0].message}")
+    return inner
 
 
 def read(path: Path, name: str) -> bytes:

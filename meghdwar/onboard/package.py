@@ -22,9 +22,9 @@ from meghdwar.archive.fault import Fault
 from meghdwar.compiler import check_location, location, meta
 from meghdwar.compiler import rules as reading_rules
 from meghdwar.diagnostics import Diagnostic, Span
-from meghdwar.onboard import contents, description, manifest, rules, signatures, trust, wrapper
-from meghdwar.onboard.contents import Clock
+from meghdwar.onboard import description, hashing, manifest, rules, signatures, trust, wrapper
 from meghdwar.onboard.description import Description
+from meghdwar.onboard.hashing import Clock
 from meghdwar.onboard.manifest import Listed, Manifest
 from meghdwar.onboard.trust import Trust
 
@@ -166,12 +166,12 @@ class _Reading:
         certificate = keys.get(meta.CERTIFICATE, "")
         if not self.say(manifest.faults(files, archive.entries)):
             return None
-        self.say(contents.unlisted(listed, archive, certificate))
+        self.say(hashing.unlisted(listed, archive, certificate))
         self.signatures(archive, listed, files, certificate)
         if self.failed:
             return None
-        found = contents.checksums(archive, files, self.clock)
-        if not self.say(contents.differing(files, found)):
+        found = hashing.checksums(archive, files, self.clock)
+        if not self.say(hashing.differing(files, found)):
             return None
         checked = check_location(archive, entry)
         self.say(checked.diagnostics)
@@ -259,7 +259,7 @@ class _Reading:
 
         def digests(algorithm: str) -> list[bytes]:
             if isinstance(what, str):
-                return [contents.digests(archive, what, [algorithm], self.clock)[algorithm]]
+                return [hashing.digests(archive, what, [algorithm], self.clock)[algorithm]]
             lines = what.signed.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")  # as S/MIME has them
             return [hashlib.new(algorithm, text).digest() for text in (what.signed, lines)]
 
@@ -281,6 +281,6 @@ def artifacts(files: Iterable[Listed], found: Mapping[str, Mapping[str, str]]) -
     for file in files:
         if file.path not in seen:
             seen.add(file.path)
-            algorithm = file.algorithm or contents.OURS
+            algorithm = file.algorithm or hashing.OURS
             checksum = found[file.path][algorithm]
             yield Artifact(file.path, algorithm, checksum, file.metadata, file.non_mano_set)

@@ -21,6 +21,7 @@ BAD_HASH = Rule("MDW781", "bad-hash")
 LISTED_TWICE = Rule("MDW782", "file-listed-twice")
 NO_HASH = Rule("MDW783", "file-without-hash", WARNING)
 MANIFEST_TOO_LARGE = Rule("MDW784", "manifest-too-large")
+NOT_A_FILE = Rule("MDW748", "no-file-to-pack")
 NESTED = Rule("MDW766", "archive-in-archive")
 
 # signatures

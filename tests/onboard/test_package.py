@@ -28,7 +28,7 @@ topology_template:
         descriptor_version: '2.0'
         flavour_id: simple
         flavour_description: the only one
-        vnfm_info: [Meghdwar]
+        vnfm_info: ['etsivnfm:v3.3.1']
     vdu:
       type: tosca.nodes.nfv.Vdu.Compute
       properties: {name: vdu, description: one, vdu_profile: {min_number_of_instances: 1, max_number_of_instances: 1}}

@@ -171,7 +171,9 @@ class _Reading:
         if self.failed:
             return None
         found = hashing.checksums(archive, files, self.clock)
-        if not self.say(hashing.differing(files, found)):
+        self.say(hashing.differing(files, found))
+        self.say(wrapper.artifacts(archive, self.limits))
+        if self.failed:
             return None
         checked = check_location(archive, entry)
         self.say(checked.diagnostics)

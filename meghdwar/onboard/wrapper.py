@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import posixpath
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from meghdwar.archive import Archive, Limits, Refused, open_archive
+from meghdwar.archive.kinds import is_definition
 from meghdwar.archive.source import File, Memory, Source
-from meghdwar.diagnostics import Diagnostic
+from meghdwar.diagnostics import Diagnostic, Span
 from meghdwar.onboard import rules
 
 ARCHIVES, SIGNATURES, CERTIFICATES = (".csar", ".zip"), (".cms", ".p7s", ".p7m"), (".cert", ".crt", ".pem", ".cer")
@@ -29,13 +29,9 @@ class Wrapper:
 def find(archive: Archive) -> Wrapper | None:
     """What an archive that holds a package holds; None when it is a package itself. Raises Refused."""
     names = list(archive.entries)
-    inner = [name for name in names if name.lower().endswith(ARCHIVES)]
-    if not inner:
+    inner = archives_in(archive)
+    if not inner or any("/" in name or is_definition(name) for name in names):
         return None
-    at_root = [name for name in names if "/" not in name]
-    if names != at_root or any(PurePosixPath(n).suffix.lower() in (".yaml", ".yml", ".mf", ".meta") for n in names):
-        message = f"cannot accept {inner[0][:100]!a}: it is an archive in the package"
-        raise Refused(rules.NESTED, message, "put its files into the package itself")
     signatures = [name for name in names if name.lower().endswith(SIGNATURES)]
     certificates = [name for name in names if name.lower().endswith(CERTIFICATES)]
     if len(inner) == 1 and not signatures:
@@ -48,6 +44,26 @@ def find(archive: Archive) -> Wrapper | None:
         help_ = "pack NAME.csar, NAME.cms and, unless it is in the signature, NAME.cert"
         raise Refused(rules.BAD_WRAPPER, message, help_)
     return Wrapper(inner[0], signatures[0], certificates[0] if certificates else "")
+
+
+def archives_in(archive: Archive) -> list[str]:
+    """The names of archives that lie in an archive."""
+    return [name for name in archive.entries if name.lower().endswith(ARCHIVES)]
+
+
+def artifacts(archive: Archive, limits: Limits) -> Iterator[Diagnostic]:
+    """What is wrong with the archives among the files of a package: they have to pass as it does, and hold no more.
+
+    Raises Refused when one cannot be unpacked.
+    """
+    for path in archives_in(archive):
+        inner = open_inner(archive, path, archive.shown(path), limits)
+        if isinstance(inner, list):
+            yield from inner
+        else:
+            for deeper in archives_in(inner):
+                message = f"cannot accept {deeper[:100]!a}: it is an archive in an archive in the package"
+                yield Diagnostic(rules.NESTED, Span(inner.root), message, "put it into the package itself")
 
 
 def open_inner(archive: Archive, path: str, root: str, limits: Limits) -> Archive | list[Diagnostic]:
@@ -66,8 +82,3 @@ def _unpacked(archive: Archive, path: str, limits: Limits) -> Source:
             file.write(piece)
         file.flush()
         return File(os.dup(file.fileno()))
-
-
-def certificates_of(archive: Archive, paths: Sequence[str]) -> list[bytes]:
-    """The contents of certificates in an archive, where there are such."""
-    return [content for path in paths if path and (content := archive.read(path))]

@@ -105,6 +105,19 @@ PACKAGES: dict[str, tuple[str, Made]] = {
         with_manifest(MANIFEST + "-----BEGIN CMS-----\nhello\n-----END CMS-----\nSource: extra.sh\n"),
     ),
     "signature that is missing": ("MDW796", with_manifest(MANIFEST.rstrip() + "\nSignature: run.sh.sig\n")),
+    # archives among the files
+    "archive in an archive in a package": (
+        "MDW766",
+        lambda: package({"vnfd.yaml": VNFD, "files/a.zip": package({"b.zip": package({"c": RUN})})}),
+    ),
+    "hostile archive in a package": (
+        "MDW732",
+        lambda: package({"vnfd.yaml": VNFD, "files/a.zip": archive([File("../evil.sh")])}),
+    ),
+    "bomb in a package": (
+        "MDW762",
+        lambda: package({"vnfd.yaml": VNFD, "files/a.zip": package({"bomb": bytes(2**24)})}),
+    ),
     # descriptors
     "many aliases": ("MDW008", with_descriptor(HEAD + LAUGHS)),
     "deep descriptor": ("MDW008", with_descriptor(HEAD + "a: " + "[" * 5000 + "]" * 5000)),

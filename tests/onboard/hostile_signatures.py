@@ -122,8 +122,8 @@ SIGNED: dict[str, tuple[str, Made]] = {
         "MDW795",
         wrapped(lambda files: {"arena.csar": files["arena.csar"], "other.cms": files["arena.cms"]}),
     ),
-    "package in a package": ("MDW766", wrapped(lambda files: {**FILES, "files/arena.zip": files["arena.csar"]})),
     "signed package in a signed package": ("MDW766", lambda: _twice()),
+    "signed packages without end": ("MDW766", lambda: _wrapped_of(_twice())),
     "hostile package in a signed one": ("MDW700", lambda: _wrapped_of(b"no archive")),
     "bomb in a signed one": ("MDW762", lambda: _wrapped_of(package({"vnfd.yaml": VNFD, "bomb": bytes(2**23)}))),
 }

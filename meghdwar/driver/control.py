@@ -38,6 +38,7 @@ from meghdwar.driver.lease import Lease
 from meghdwar.driver.logs import about, now_about
 from meghdwar.driver.mobility import Sighting
 from meghdwar.driver.operation import (
+    COMPENSATED,
     COMPLETED,
     ENDED,
     FAILED,
@@ -220,13 +221,8 @@ class Driver:
         """Raises DriverError where a stack cannot be made, or was and is gone."""
         if record.name not in {each.name for each in self.inventory.applications()}:
             self.stacks.refuse(record, bundle)
-        elif self.stacks.found(record) is None and any(
-            each.gateway for each in self.inventory.instances(application=record.name)
-        ):
-            raise DriverError(
-                f"cannot go on with {record.name}: its stack {record.stack} is gone, and its volumes with it; "
-                f"mdw down {record.name}, and mdw up builds it anew"
-            )
+        elif any(each.gateway for each in self.inventory.instances(application=record.name)):
+            self.stacks.usable(record)
 
     def _stackable(self, application: str, asked: Wanted) -> None:
         """Raises DriverError for what a server that a stack builds cannot have."""
@@ -342,6 +338,8 @@ class Driver:
         could not be finished stays, and the next `down` goes on with it. Raises CloudError when the stack cannot be
         deleted, and when something of it is left, which it names."""
         record = self.inventory.application(application)
+        if record.stack is not None and self.stacks.found(record) is None:
+            self._give_up_servers(application)
         done = [self._terminate(record) for record in self.inventory.instances(application=application)]
         operations = [operation for operation in done if operation is not None]
         if all(operation.status in ENDED for operation in operations):
@@ -353,6 +351,17 @@ class Driver:
                     f"hand; {application} itself is down"
                 )
         return operations
+
+    def _give_up_servers(self, application: str) -> None:
+        """Ends what was begun at servers of a stack that is gone: there is nothing to go on with, or back to."""
+        for record in self.inventory.instances(application=application):
+            open_ = self._unended(record.name)
+            places = [] if open_ is None else [place for place in (open_.source, open_.target) if place is not None]
+            if open_ is not None and all(self._known(place) == NOVA for place in places):
+                _, claim = self.journal.resume(open_.id, self.owner)
+                last = _last_begun(self.journal.entries(open_.id)) or STEPS[open_.kind][0].name
+                gone = Entry(last, FAILED, {"error": "the stack is gone"}, claim.epoch)
+                self.journal.end(open_.id, COMPENSATED, [gone], claim)
 
     def _forget(self, record: ApplicationRecord) -> None:
         for instance in self.inventory.instances(application=record.name):
@@ -450,6 +459,9 @@ class Driver:
         if record.stopped:
             raise DriverError(f"cannot move {instance}: it is stopped; start it first")
         self._place_for(f"move {instance} to {target}", asked, target)
+        application = self.inventory.application(record.instance.application)
+        if application.stack is not None:
+            self.stacks.usable(application)
         rule = asked.mobility.get(record.instance.cloudlet)
         strategy = strategy or (rule.strategy if rule else STRATEGY)
         both = [self.hypervisor(gateway).capabilities for gateway in (record.gateway, target)]

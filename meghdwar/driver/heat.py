@@ -555,8 +555,12 @@ class Picture:
             _detach_elsewhere(self._cloud, volume, server if attachment in whole else "", self._timeout_s)
 
     def _verify(self, work: Sequence[tuple[Instance, str | None]]) -> None:
-        """What Heat says is so: a volume that it calls attached, and that is nowhere, is attached."""
+        """What Heat says is so: a volume that it calls attached, and that is not, is attached."""
         for volume, _, server in self._volumes(work):
+            found = self.volume(volume)
+            if found is None or server in {entry["server_id"] for entry in found["attachments"]}:
+                continue
+            _detach_elsewhere(self._cloud, volume, server, self._timeout_s)
             asked = f"attach volume {volume} to server {server}"
             if self._status(volume) == "available":
                 body = {"volumeAttachment": {"volumeId": volume}}

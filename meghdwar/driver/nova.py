@@ -107,7 +107,7 @@ class Nova:
             attached = tuple(name for name, state in states.items() if own in state.servers)
             if not writer and not attached:
                 return Seen(instance.name, epoch=epoch)
-            there = tuple(name for name, state in states.items() if own in state.servers or not state.servers)
+            there = tuple(states) if writer else attached  # the cloud gives a volume to whoever may write
             runs = _active(server) and set(attached) == set(states)
             power = Power.RUNNING if runs else Power.STOPPED
             return Seen(instance.name, power, epoch, writer, instance.application, there, attached)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
@@ -19,6 +20,7 @@ from meghdwar.driver.operation import DriverError
 
 Tell = Callable[[str], None]
 NOVA = "nova"
+_NAME = re.compile("[A-Za-z][A-Za-z0-9._-]{0,254}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,12 @@ class StackName:
 
     cloud: str
     name: str
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise DriverError(
+                f"cannot call a stack {self.name!r}: letters, digits and ._- are allowed, a letter first, at most 255"
+            )
 
     def __str__(self) -> str:
         return f"{self.cloud}/{self.name}"
@@ -94,6 +102,23 @@ class Stacks:
         """The stack as it is now, None when it is gone."""
         name = self.of(record)
         return heat.find(self.cloud(name.cloud), name.name)
+
+    def usable(self, record: ApplicationRecord) -> None:
+        """Raises DriverError for a stack that is gone or was never whole, HypervisorError without an answer."""
+        try:
+            found = self.found(record)
+        except CloudError as error:
+            raise HypervisorError(str(record.stack), "look at the stack", str(error), retry=error.retry) from None
+        if found is None:
+            raise DriverError(
+                f"cannot go on with {record.name}: its stack {record.stack} is gone, and its volumes with it; "
+                f"mdw down {record.name}, and mdw up builds it anew"
+            )
+        if found.state in ("CREATE_FAILED", "DELETE_FAILED", "DELETE_IN_PROGRESS"):
+            raise DriverError(
+                f"cannot go on with {record.name}: its stack {record.stack} is {found.state}: {found.reason}; see "
+                f"openstack stack failures list {found.name}, or take it away with mdw down {record.name}"
+            )
 
     def delete(self, record: ApplicationRecord, bundle: Bundle) -> list[str]:
         """Nothing is left of the stack but what is returned, each with a name to look for. Raises CloudError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -11,7 +12,7 @@ import pytest
 from meghdwar import bundle as bundles
 from meghdwar.bundle import Bundle
 from meghdwar.cli.compile import main as compile_main
-from meghdwar.driver import adoption, cloud_api, database, mend
+from meghdwar.driver import adoption, database, mend
 from meghdwar.driver.cloud_api import Cloud, CloudError
 from meghdwar.driver.control import Driver
 from meghdwar.driver.hypervisor import HypervisorError, Power, Refused, Stale, Unbounded
@@ -26,7 +27,7 @@ STACK = StackName("one", "arena")
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cloud_api.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
 
 
 @pytest.fixture(scope="module")

@@ -51,6 +51,7 @@ CAPABILITIES = Capabilities(
     proof="transport",
     delta=True,
 )
+AFTERWARDS_S = 1.0  # subscribers have been sent to an instance that serves by then, and nobody waits any more
 MADE = f"{KEY}made"  # an instance without it is one that somebody died over
 
 
@@ -140,10 +141,14 @@ class Lxd:
             return False
         if serves and instance.name in self._kept:
             self._kept.discard(instance.name)
-            self._api.later(lambda: self._discard_kept(instance, asked))
+            self._api.later(lambda: self._discard_kept(instance, asked), AFTERWARDS_S)
         return serves
 
     def _discard_kept(self, instance: Instance, asked: str) -> None:
+        """Unless it is somewhere else again, and what is kept here is the last copy on the way back."""
+        record = lxd_record.read(self._api, instance.name, asked)
+        if record is None or not record.writer:
+            return
         for disk in instance.disks:
             self._volumes.discard_kept(instance, disk, asked)
 

@@ -73,6 +73,7 @@ class Api:
         self._client: pylxd.Client | None = None
         self._threads: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
+        self._closing = threading.Event()
 
     # asking
     def get(self, path: str, asked: str, /, **parameters: object) -> Any:
@@ -224,9 +225,16 @@ class Api:
             self.remove(log.removeprefix("/1.0/"), asked)
         return printed.get("1", "")
 
-    def later(self, call: Callable[[], T]) -> Future[T]:
-        """Makes a call without waiting for it; what goes wrong with it is left to whoever looks."""
-        return self._pool().submit(call)
+    def later(self, call: Callable[[], T], after_s: float = 0.0) -> Future[T]:
+        """Makes a call without waiting for it, a while from now or when all is closed; what goes wrong with it is left
+        to whoever looks."""
+
+        def wait_and_call() -> T:
+            if after_s:
+                self._closing.wait(after_s)
+            return call()
+
+        return self._pool().submit(wait_and_call)
 
     def together(self, *calls: Callable[[], Any]) -> list[Any]:
         """Makes calls at the same time and returns what they did; the first error of them is raised."""
@@ -260,11 +268,15 @@ class Api:
             return self._client
 
     def close(self) -> None:
+        """Ends when the calls that were left for later have been made; it may be used again."""
         with self._lock:
-            client, threads = self._client, self._threads
-            self._client = self._threads = None
+            threads, self._threads = self._threads, None
         if threads is not None:
+            self._closing.set()
             threads.shutdown()
+            self._closing.clear()
+        with self._lock:
+            client, self._client = self._client, None
         if client is not None:
             client.api.session.close()
 

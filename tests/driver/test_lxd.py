@@ -498,6 +498,21 @@ def test_who_waits_inside_says_that_it_serves(fake: FakeLxd) -> None:
     assert fake.count("POST instances/arena/exec") == 2, "what it said is good for one time"
 
 
+def test_what_was_left_for_later_is_done_before_the_end(fake: FakeLxd) -> None:
+    target = waiting(fake, 0)
+    assert target.probe(ARENA)
+    target.close()
+    assert fake.count(f"DELETE {VOLUME}-kept") == 1
+
+
+def test_what_is_kept_for_somebody_else_stays(fake: FakeLxd) -> None:
+    target = waiting(fake, 0)
+    assert target.probe(ARENA)
+    fake.answers[f"GET {RECORD}"] = held(2, writer=False)
+    target.close()
+    assert fake.count(f"DELETE {VOLUME}-kept") == 0
+
+
 def test_who_waits_inside_is_not_the_last_to_be_asked(fake: FakeLxd) -> None:
     target = waiting(fake, 1)
     assert not target.probe(ARENA)

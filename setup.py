@@ -25,6 +25,7 @@ API = [
     "oslo.config>=9.6,<11",
     "oslo.policy>=4.4,<7",
 ]
+OSC = ["osc-lib>=3,<5"]
 COMPLETION = ["shtab>=1.7,<2"]
 SECOND_OPINION = ["tosca-parser>=2.12,<3", "heat-translator>=3.2,<4"]
 DEV = [
@@ -32,6 +33,9 @@ DEV = [
     *POSTGRESQL,
     *LXD,
     *API,
+    *OSC,
+    "python-openstackclient>=7,<12",
+    "schemathesis>=4,<5",
     "hypothesis>=6.100,<7",
     "import-linter>=2,<3",
     "jsonschema>=4.20,<5",
@@ -43,6 +47,44 @@ DEV = [
     "types-PyYAML",
     "types-jsonschema",
 ]
+
+# openstack edge ... -> the class of meghdwar.osc.v1 that does it
+OPENSTACK_EDGE = {
+    "application_create": "application:Create",
+    "application_delete": "application:Delete",
+    "application_list": "application:List",
+    "application_show": "application:Show",
+    "cloudlet_build": "cloudlet:Build",
+    "cloudlet_delete": "cloudlet:Delete",
+    "cloudlet_heal": "cloudlet:Heal",
+    "cloudlet_list": "cloudlet:List",
+    "cloudlet_show": "cloudlet:Show",
+    "cloudlet_start": "cloudlet:Start",
+    "cloudlet_stop": "cloudlet:Stop",
+    "gateway_check": "gateway:Check",
+    "gateway_create": "gateway:Create",
+    "gateway_delete": "gateway:Delete",
+    "gateway_list": "gateway:List",
+    "gateway_show": "gateway:Show",
+    "move_create": "operation:Move",
+    "move_list": "operation:ListMoves",
+    "move_resume": "operation:Resume",
+    "move_rollback": "operation:Rollback",
+    "move_show": "operation:ShowMove",
+    "move_watch": "operation:WatchMove",
+    "operation_list": "operation:List",
+    "operation_resume": "operation:Resume",
+    "operation_rollback": "operation:Rollback",
+    "operation_show": "operation:Show",
+    "operation_watch": "operation:Watch",
+    "package_delete": "package:Delete",
+    "package_download": "package:Download",
+    "package_list": "package:List",
+    "package_onboard": "package:Onboard",
+    "package_set": "package:Set",
+    "package_show": "package:Show",
+    "sighting_create": "gateway:Sight",
+}
 
 setup(
     name="meghdwar",
@@ -70,10 +112,15 @@ setup(
         "kvm": KVM,
         "openstack": OPENSTACK,
         "api": API,
+        "osc": OSC,
         "completion": COMPLETION,
         "second-opinion": SECOND_OPINION,
-        "all": [*POSTGRESQL, *LXD, *KVM, *OPENSTACK, *API, *COMPLETION, *SECOND_OPINION],
+        "all": [*POSTGRESQL, *LXD, *KVM, *OPENSTACK, *API, *OSC, *COMPLETION, *SECOND_OPINION],
         "dev": DEV,
     },
-    entry_points={"console_scripts": ["mdw-compile = meghdwar.cli.compile:main", "mdw = meghdwar.cli.mdw:main"]},
+    entry_points={
+        "console_scripts": ["mdw-compile = meghdwar.cli.compile:main", "mdw = meghdwar.cli.mdw:main"],
+        "openstack.cli.extension": ["edge = meghdwar.osc.plugin"],
+        "openstack.edge.v1": [f"edge_{command} = meghdwar.osc.v1.{place}" for command, place in OPENSTACK_EDGE.items()],
+    },
 )

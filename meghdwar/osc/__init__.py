@@ -1,0 +1,1 @@
+"""`openstack edge ...`: the commands of the API for the client of OpenStack."""

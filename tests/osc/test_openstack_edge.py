@@ -1,0 +1,149 @@
+"""`openstack edge` as it is typed, against a real `mdw serve` and real processes."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from meghdwar.osc import client
+from tests.api.served import served
+from tests.api.v1.conftest import RED, Cloud, serving
+from tests.hypervisors.local import IMAGES
+from tests.site import Site
+
+shell = pytest.importorskip("openstackclient.shell", reason="python-openstackclient is not installed")
+from osc_lib.clientmanager import ClientManager  # noqa: E402
+
+
+class Typed:
+    """Types commands as somebody; `said` is what the last one printed on the standard error."""
+
+    def __init__(self, *auth: str) -> None:
+        self.auth, self.said = auth, ""
+
+    def __call__(self, *words: str, status: int = 0) -> str:
+        said, failed = io.StringIO(), io.StringIO()
+        if "edge" in vars(ClientManager):  # a process of its own would not have the client of the last command
+            vars(ClientManager)["edge"]._handle = None
+        with redirect_stdout(said), redirect_stderr(failed):
+            ended = shell.main([*self.auth, "edge", *words])
+        self.said = failed.getvalue()
+        assert ended == status, said.getvalue() + self.said
+        return said.getvalue()
+
+    def data(self, *words: str) -> Any:
+        return json.loads(self(*words, "-f", "json"))
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    site = Site(Path(tmp_path_factory.mktemp("site")))
+    with serving(site) as found:
+        found.gateways()
+        yield found
+    site.close()
+
+
+@pytest.fixture(scope="module")
+def typed(cloud: Cloud) -> Typed:
+    auth = ("--os-auth-type", "admin_token", "--os-endpoint", cloud.served.url, "--os-token", RED)
+    return Typed(*auth)
+
+
+def test_a_whole_life_as_it_is_typed(cloud: Cloud, typed: Typed) -> None:
+    plan = str(cloud.site.plan())
+    made = typed.data("application", "create", "--plan", plan, "--input", "lives=5", "--wait", "shop")
+    assert (made["name"], made["status"], made["inputs"]) == ("shop", "up", '{"lives": 5}')
+    [arena] = typed.data("cloudlet", "list", "--application", "shop")
+    assert (arena["Cloudlet"], arena["Gateway"], arena["Status"]) == ("arena", "edge_a", "up")
+    moved = typed.data("move", "create", "arena", "--to", "edge_b", "--idempotency-key", "once")
+    watched = typed("move", "watch", moved["id"]).splitlines()
+    assert [line.split()[1:3] for line in watched if " done" in line][-1] == ["retire", "done"]
+    assert "move completed, nobody was served for" in watched[-1]
+    assert typed.data("move", "create", "arena", "--to", "edge_b", "--idempotency-key", "once")["status"] == "completed"
+    assert typed.data("cloudlet", "show", "shop/arena")["gateway"] == "edge_b"
+    for act, kind in (("stop", "stop"), ("start", "start"), ("heal", "heal")):
+        assert typed.data("cloudlet", act, "arena", "--wait")["kind"] == kind
+    assert len(typed.data("operation", "list")) == 5
+    assert [each["Status"] for each in typed.data("move", "list")] == ["completed"]
+    typed("application", "delete", "shop", "--wait")
+    assert typed.data("application", "list") == []
+    assert cloud.site.gateways["edge_b"].inventory() == ()
+
+
+def test_what_is_refused_says_why(cloud: Cloud, typed: Typed) -> None:
+    typed("move", "create", "nothing", "--to", "edge_b", status=1)
+    assert "cannot find the cloudlet 'nothing'" in typed.said
+    typed("gateway", "create", "x", "--hypervisor", "local", "--endpoint", "/x", status=1)
+    assert "the policy asks for edge:gateways_create (req-" in typed.said
+    typed("application", "create", "--plan", "no.plan.yaml", status=1)
+    assert "cannot read no.plan.yaml" in typed.said
+    wrong = Typed("--os-auth-type", "admin_token", "--os-endpoint", cloud.served.url, "--os-token", "x" * 20)
+    wrong("gateway", "list", status=1)
+    assert "cannot tell who is calling" in wrong.said
+
+
+def test_without_a_token_where_nobody_asks_for_one(tmp_path: Path) -> None:
+    with served(tmp_path / "served", "--auth", "none") as found:
+        typed = Typed("--os-auth-type", "none", "--os-endpoint", found.url)
+        (tmp_path / "edge").mkdir()
+        typed("gateway", "create", "edge_a", "--hypervisor", "local", "--endpoint", f"{tmp_path}/edge",
+              "--images", str(IMAGES))  # fmt: skip
+        assert typed.data("gateway", "show", "edge_a")["endpoint"] == f"{tmp_path}/edge"
+        assert {each["Level"] for each in typed.data("gateway", "check", "edge_a")} <= {"good", "warning"}
+        other = Typed("--os-auth-type", "none", "--os-endpoint", "http://127.0.0.1:9",
+                      "--os-edge-endpoint", f"{found.url}/v1")  # fmt: skip
+        assert [each["Name"] for each in other.data("gateway", "list")] == ["edge_a"]
+        typed("gateway", "delete", "edge_a")
+        assert typed.data("gateway", "list") == []
+
+
+def test_every_command_has_help_and_is_completed() -> None:
+    from importlib.metadata import entry_points
+
+    commands = entry_points(group="openstack.edge.v1")
+    assert len(commands) > 30
+    for command in commands:
+        made = command.load()
+        assert made.__doc__, command.name
+        parser = made(None, None).get_parser(command.name)
+        assert "usage" in parser.format_help()
+
+
+class Breaks:
+    """A session whose streams break off after each event: a real server does not do that when asked to."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def request(self, url: str, method: str, headers: dict[str, str], **_: Any) -> Any:
+        self.asked.append(headers["Last-Event-ID"])
+        number = int(self.asked[-1]) + 1
+        kind = "ended" if number == 3 else "step"
+        return Answer([f"id: {number}", f"event: {kind}", f'data: {{"n": {number}}}', ""])
+
+
+class Answer:
+    status_code = 200
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+
+    def iter_lines(self, **_: Any) -> Iterator[str]:
+        return iter(self._lines)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_stream_that_breaks_off_goes_on_after_the_last_event() -> None:
+    session = Breaks()
+    seen = list(client.Client(session, "http://there/v1/").events("moves", "m-1"))
+    assert [data["n"] for _, data in seen] == [1, 2, 3]
+    assert session.asked == ["0", "1", "2"]

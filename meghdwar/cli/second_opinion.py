@@ -83,7 +83,8 @@ def run(path: str, inputs: Mapping[str, object], *, target: str, heat: str, as_j
     from meghdwar.compiler import compile_file
 
     own = ours(compile_file(path, target=target, heat=heat, inputs=inputs, skip_unmapped=True))
-    answers = {who: ask(who, path, inputs) for who in PEERS}
+    reason = unfit(path)
+    answers = {who: {"error": reason} if reason else ask(who, path, inputs) for who in PEERS}
     opinions = [own, *(opinion(who, answer) for who, answer in answers.items())]
     differences = [d for other in opinions[1:] for d in compare(own, other)]
     network = next((a["network"] for a in answers.values() if "network" in a), "")
@@ -92,6 +93,26 @@ def run(path: str, inputs: Mapping[str, object], *, target: str, heat: str, as_j
     else:
         print(table(opinions, differences, network))
     return 0 if own.accepts else 1
+
+
+def unfit(path: str) -> str:
+    """Why an archive is not shown to peers, who unpack whatever they are given; "" when it may be."""
+    import zipfile
+
+    from meghdwar.archive import Refused, open_archive
+
+    if not zipfile.is_zipfile(path) and not path.lower().endswith((".csar", ".zip")):
+        return ""
+    archive = open_archive(Path(path), path)
+    if isinstance(archive, list):
+        return f"it was not asked: {archive[0].message}"
+    try:
+        for name in archive.entries:
+            for _ in archive.pieces(name):
+                pass
+    except Refused as refused:
+        return f"it was not asked: {refused}"
+    return ""
 
 
 def installed() -> str:

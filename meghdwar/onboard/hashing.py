@@ -39,10 +39,11 @@ def digests(archive: Archive, path: str, algorithms: Iterable[str], clock: Clock
 
 
 def checksums(archive: Archive, files: Sequence[Listed], clock: Clock) -> Mapping[str, Mapping[str, str]]:
-    """The hashes of every file, as its manifest spells them, by path and algorithm; raises Refused."""
+    """The hashes of every file that is there, as its manifest spells them, by path and algorithm; raises Refused."""
     wanted: dict[str, set[str]] = {path: set() for path in archive.entries}
     for file in files:
-        wanted[file.path].add(file.algorithm or OURS)
+        if file.path in wanted and (file.algorithm or OURS) in HASHES:
+            wanted[file.path].add(file.algorithm or OURS)
     found: dict[str, Mapping[str, str]] = {}
     for path, algorithms in wanted.items():
         made = digests(archive, path, {HASHES[algorithm][0] for algorithm in algorithms}, clock)
@@ -66,7 +67,7 @@ def unlisted(listed: Manifest, archive: Archive, certificate: str) -> Iterator[D
 def differing(files: Iterable[Listed], found: Mapping[str, Mapping[str, str]]) -> Iterator[Diagnostic]:
     """Files that are not those that were listed."""
     for file in files:
-        real = found[file.path].get(file.algorithm, "")
-        if file.hash and real != file.hash.lower():
+        real = found.get(file.path, {}).get(file.algorithm, "")
+        if real and len(file.hash) == len(real) and real != file.hash.lower():
             message = f"cannot accept {file.path[:100]!a}: its {file.algorithm} is {real}"
             yield Diagnostic(rules.WRONG_HASH, file.place("hash"), message, "list the hash of the file that is meant")

@@ -164,12 +164,10 @@ class _Reading:
         listed = self.manifest(archive, entry, keys)
         files = (*listed.files, *self.named(archive))
         certificate = keys.get(meta.CERTIFICATE, "")
-        if not self.say(manifest.faults(files, archive.entries)):
-            return None
+        self.say(manifest.faults(files, archive.entries))
         self.say(hashing.unlisted(listed, archive, certificate))
-        self.signatures(archive, listed, files, certificate)
-        if self.failed:
-            return None
+        if not self.failed:
+            self.signatures(archive, listed, files, certificate)
         found = hashing.checksums(archive, files, self.clock)
         self.say(hashing.differing(files, found))
         self.say(wrapper.artifacts(archive, self.limits))

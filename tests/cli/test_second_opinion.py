@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from meghdwar.cli import compile as command
 from meghdwar.cli import second_opinion
 from meghdwar.cli.second_opinion import Opinion
+from tests.onboard.hostile_archives import ARCHIVES
+from tests.onboard.zips import File, archive
 
 ROOT = Path(__file__).parents[2]
 HELLO = ROOT / "tosca/examples/hello.tosca.yaml"
@@ -89,3 +92,34 @@ def test_a_refusal_is_explained_when_we_know_why() -> None:
 def test_a_template_that_is_no_yaml_is_a_refusal() -> None:
     assert not second_opinion.translated("heat-translator", "a: b: c").accepts
     assert not second_opinion.translated("heat-translator", "").accepts
+
+
+@pytest.mark.parametrize("kind", ["name that climbs", "symbolic link", "bomb", "wrong checksum", "text", "petabytes"])
+def test_peers_are_not_shown_an_archive_that_is_refused(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They unpack archives and follow what is in them, whatever that is."""
+
+    def ask(*_: object) -> NoReturn:
+        raise AssertionError("it was asked")
+
+    monkeypatch.setattr(second_opinion, "installed", lambda: "")
+    monkeypatch.setattr(second_opinion, "ask", ask)
+    path = tmp_path / "hostile.csar"
+    path.write_bytes(ARCHIVES[kind][1]())
+    command.main(["--second-opinion", str(path)])
+    assert "tosca-parser says: it was not asked: cannot " in capsys.readouterr().out
+
+
+def test_peers_are_shown_an_archive_that_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def ask(who: str, *_: object) -> dict[str, str]:
+        asked.append(who)
+        return {"error": "nothing"}
+
+    monkeypatch.setattr(second_opinion, "installed", lambda: "")
+    monkeypatch.setattr(second_opinion, "ask", ask)
+    (tmp_path / "good.csar").write_bytes(archive([File("server.yaml", HELLO.read_bytes())]))
+    command.main(["--second-opinion", str(tmp_path / "good.csar")])
+    assert asked == ["tosca-parser", "heat-translator"]

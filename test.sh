@@ -84,7 +84,12 @@ step "planted bugs" "$bin/python" -m tests.simulator.planted
 # What takes a real hypervisor or database. As root two of each are brought up and ended again.
 places=(tests/contract tests/crash tests/driver tests/hypervisors tests/cli tests/bench tests/simulator)
 tests "crash suite and PostgreSQL" "$bin/pytest" -q -n 2 -m real -k "not lxd and not kvm" "${places[@]}"
-trap '[ "$(id -u)" != 0 ] || "$bin/python" -m tests.hypervisors down >/dev/null 2>&1 || true' EXIT
+end_all() {
+    [ "$(id -u)" = 0 ] || return 0
+    "$bin/python" -m tests.hypervisors down >/dev/null 2>&1 || true
+    "$bin/python" -m tests.lab down >/dev/null 2>&1 || true
+}
+trap end_all EXIT
 for kind in lxd kvm; do
     tests "real ${kind^^}" "$bin/pytest" -q -m real -k "$kind" "${places[@]}"
     if [ "$(id -u)" = 0 ] && [ -z "$("$bin/python" -m tests.hypervisors packages "$kind")" ]; then

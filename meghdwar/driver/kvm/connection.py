@@ -173,7 +173,8 @@ class Connection:
         if NO_ROOM.search(text):
             return Full(gateway, asked, f"{text}; make room in its storage pool")
         if code == libvirt.VIR_ERR_AUTH_FAILED:
-            return ImpossibleError(gateway, asked, f"{text}; see that it lets this driver in")
+            why = f"{text}; see that it lets this driver in, and that its certificate is for the host in its endpoint"
+            return ImpossibleError(gateway, asked, why)
         if code in GONE or CLOSED.search(text) or error.get_error_domain() == libvirt.VIR_FROM_RPC:
             return Unreachable(gateway, asked, f"{text}; is libvirt running at {self.access.endpoint}?")
         if code in IMPOSSIBLE:

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Row, delete, exists, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from meghdwar.driver.database import Database
@@ -21,13 +21,26 @@ from meghdwar.driver.tables import (
     package_uses,
     packages,
 )
-from meghdwar.driver.transactions import Transactions
+from meghdwar.driver.transactions import Prepared, Transactions
 from meghdwar.onboard import wishes
 from meghdwar.onboard.record import UNFINISHED, Event, Found, PackageRecord, Subscription
 
 PATIENCE_S = 10.0
 _USED = exists().where(package_uses.c.package == packages.c.id).label("in_use")
 _SELECT = select(packages, _USED)
+_ONE = _SELECT.where(packages.c.id == bindparam("name"))
+_PAGE = (
+    _SELECT.where(
+        packages.c.project == bindparam("project"),
+        or_(
+            packages.c.created_at > bindparam("at"),
+            (packages.c.created_at == bindparam("at")) & (packages.c.id > bindparam("name")),
+        ),
+    )
+    .order_by(packages.c.created_at, packages.c.id)
+    .limit(bindparam("count"))
+)
+_FIRST = (-1.0, "")  # before every package
 
 # an event and who wants to hear of it -> what they are told, as JSON
 Body = Callable[[Event, Subscription], str]
@@ -37,6 +50,8 @@ class Records:
     def __init__(self, database: Database, body: Body) -> None:
         self._transactions = Transactions(database.engine, PATIENCE_S)
         self._body = body
+        # what every request asks for
+        self._one, self._page = Prepared(_ONE, database.engine.dialect), Prepared(_PAGE, database.engine.dialect)
 
     # packages
     def add(self, project: str, user_data: Mapping[str, Any]) -> PackageRecord:
@@ -63,13 +78,9 @@ class Records:
 
     def page(self, project: str, after: tuple[float, str] | None, limit: int) -> list[PackageRecord]:
         """The next ones after (created_at, id), oldest first."""
-        query = _SELECT.where(packages.c.project == project).order_by(packages.c.created_at, packages.c.id)
-        if after is not None:
-            at, name = after
-            later = (packages.c.created_at == at) & (packages.c.id > name)
-            query = query.where(or_(packages.c.created_at > at, later))
-        rows = self._transactions.read(lambda connection: connection.execute(query.limit(limit)).all())
-        return [_record(row) for row in rows]
+        at, name = after or _FIRST
+        given = {"project": project, "at": at, "name": name, "count": limit}
+        return [_record(row) for row in self._transactions.read(lambda c: self._page.all(c, given))]
 
     def unfinished(self) -> list[PackageRecord]:
         """Of all projects: what is on its way in."""
@@ -226,7 +237,7 @@ class Records:
 
     # inside of a transaction
     def _find(self, connection: Connection, name: str) -> PackageRecord | None:
-        row = connection.execute(_SELECT.where(packages.c.id == name)).first()
+        row = self._one.first(connection, {"name": name})
         return None if row is None else _record(row)
 
     def _known(self, connection: Connection, name: str) -> PackageRecord:
@@ -292,7 +303,7 @@ def _values(record: PackageRecord) -> dict[str, Any]:
     }
 
 
-def _record(row: Row[Any]) -> PackageRecord:
+def _record(row: Any) -> PackageRecord:
     return PackageRecord(
         id=row.id,
         project=row.project,

@@ -95,6 +95,14 @@ def test_tokens_are_read_again_when_they_change(make: Make, tmp_path: Path) -> N
     assert client.get("/who", headers={"X-Auth-Token": READER}).status_code == 401
 
 
+def test_tokens_that_were_spoilt_let_nobody_in_and_tell_clients_nothing(make: Make, tmp_path: Path) -> None:
+    client = make().test_client()
+    tokens(tmp_path, "nonsense")
+    answer = client.get("/who", headers={"X-Auth-Token": READER})
+    assert answer.status_code == 503
+    assert str(tmp_path) not in answer.text
+
+
 @pytest.mark.parametrize(
     ("line", "said"), [("short here reader ann", "tokens:1"), (f"{READER} here reader", "tokens:1")]
 )

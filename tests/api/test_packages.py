@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import zipfile
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -320,6 +322,29 @@ def test_a_vnfd_of_several_files_is_a_zip(here: Here) -> None:
 def test_content_is_a_zip_and_nothing_else(here: Here) -> None:
     name = here.onboard()
     assert here.ask("GET", f"{PACKAGES}/{name}/{CONTENT}", headers={"Accept": "text/plain"}).status_code == 406
+
+
+def test_a_package_that_is_signed_as_a_whole(make_here: MakeHere, tmp_path: Path) -> None:
+    """It comes back with its signature, and its files are those of the package inside."""
+    key, certificate, inner, signature = (tmp_path / name for name in ("a.key", "a.crt", "vnf.csar", "vnf.cms"))
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+             "-subj", "/CN=Acme", "-keyout", key, "-out", certificate]  # fmt: skip
+    subprocess.run(words, check=True, capture_output=True)
+    inner.write_bytes(csar())
+    words = ["openssl", "cms", "-sign", "-binary", "-in", inner, "-signer", certificate, "-inkey", key, "-outform",
+             "PEM", "-out", signature]  # fmt: skip
+    subprocess.run(words, check=True, capture_output=True)
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as file:
+        file.write(inner, "vnf.csar")
+        file.write(signature, "vnf.cms")
+    here = make_here(f"trust = {certificate}")
+    name = here.onboard(made.getvalue())
+    assert here.ask("GET", f"{PACKAGES}/{name}/{CONTENT}").data == made.getvalue()
+    assert here.ask("GET", f"{PACKAGES}/{name}/{VNFD}").text.startswith("tosca_definitions_version")
+    unsigned = here.create()
+    here.upload(unsigned, csar("other"))
+    assert "MDW797" in here.settled(unsigned)["onboardingFailureDetails"]["detail"]
 
 
 @pytest.mark.parametrize("artifact", sorted(ARTIFACTS))

@@ -58,6 +58,8 @@ def test_it_ends_in_order(tmp_path: Path) -> None:
 def test_several_workers_answer(tmp_path: Path) -> None:
     with served(tmp_path, "--workers", "2") as running:
         assert {running.ask("GET", "/").status for _ in range(20)} == {200}
+        text = running.ask("GET", "/metrics").body.decode()
+        assert 'meghdwar_api_requests_total{method="GET",route="/",status="200"} 20.0' in text  # of both
 
 
 def test_tls(tmp_path: Path) -> None:

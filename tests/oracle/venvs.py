@@ -32,6 +32,9 @@ RECIPES: Mapping[str, Recipe] = {
     "heat-22": Recipe("heat-22", ("openstack-heat==22.0.1", "setuptools<80"), ("3.11",)),
     "heat-27": Recipe("heat-27", ("openstack-heat==27.0.1",), ("3.11", "3.12", "3.13")),
     "senlin-16": Recipe("senlin-16", ("senlin==16.0.0", "setuptools<80"), ("3.11",)),
+    "tacker": Recipe(
+        "tacker", ("python-tackerclient==2.6.0", "python-openstackclient", "setuptools<80"), ("3.11", "3.12", "3.13")
+    ),
     "peers": Recipe("peers", ("tosca-parser==2.15.0", "heat-translator==3.5.0", "setuptools<80"), ("3.11", "3.12")),
 }
 

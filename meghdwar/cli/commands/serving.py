@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from argparse import Namespace
@@ -10,10 +11,22 @@ from argparse import Namespace
 from meghdwar.driver import logs
 from meghdwar.driver.operation import DriverError
 
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+
 
 def serve(options: Namespace) -> int:
-    if options.workers > 1:  # before it is imported: several processes put their metrics together
-        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="mdw-metrics-"))
+    if options.workers == 1 or SHARED in os.environ:
+        return _serve(options)
+    # before the library of metrics is imported: several processes put theirs together
+    me, os.environ[SHARED] = os.getpid(), tempfile.mkdtemp(prefix="mdw-metrics-")
+    try:
+        return _serve(options)
+    finally:
+        if os.getpid() == me:  # its workers come by here too
+            shutil.rmtree(os.environ[SHARED], ignore_errors=True)
+
+
+def _serve(options: Namespace) -> int:
     try:
         from meghdwar.api import server, settings
     except ImportError as error:

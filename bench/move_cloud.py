@@ -16,6 +16,7 @@ from bench.measured import Lacking, Options, Row, Table
 from meghdwar.driver import heat, preflight
 from meghdwar.driver.cloud_api import Cloud, CloudError
 from meghdwar.driver.instance import Instance
+from meghdwar.driver.picture import Picture
 from meghdwar.driver.plan import instance_name
 from tests.lab import STATE, room
 from tests.lab.observer import Observer
@@ -100,7 +101,7 @@ def _update(scene: Scene, gateway: str) -> None:
     """What Heat does in a move, and nothing else."""
     arena = Instance(instance_name("arena", "arena"), "arena", "arena", "vm", "counter")
     stack = heat.the(scene.cloud, scene.name)
-    picture = heat.Picture(scene.cloud, scene.bundle, scene.name)
+    picture = Picture(scene.cloud, scene.bundle, scene.name)
     body = {"existing": True, "parameters": picture._parameters([(arena, gateway)], stack)}
     scene.cloud.ask("orchestration", "PATCH", f"/stacks/{stack.name}/{stack.id}", body)
     while (found := heat.the(scene.cloud, stack.id)).busy or found.state != "UPDATE_COMPLETE":

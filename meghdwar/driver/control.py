@@ -30,7 +30,6 @@ from meghdwar.driver.database import Database
 from meghdwar.driver.follow import Followed, Noted, Outcome
 from meghdwar.driver.gateways import connect
 from meghdwar.driver.handoff import STEPS, NoStack, Scene, Stack
-from meghdwar.driver.heat import Picture
 from meghdwar.driver.hypervisor import Access, Claim, Hypervisor, HypervisorError, Stale
 from meghdwar.driver.instance import Instance
 from meghdwar.driver.inventory import DEFAULT_PROJECT, ApplicationRecord, GatewayRecord, InstanceRecord, Taken
@@ -49,6 +48,7 @@ from meghdwar.driver.operation import (
     JournalError,
     Operation,
 )
+from meghdwar.driver.picture import Picture
 from meghdwar.driver.plan import Wanted, wanted
 from meghdwar.driver.preview import Preview, preview
 from meghdwar.driver.saga import Act, can_turn, run, turned

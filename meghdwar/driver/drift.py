@@ -8,6 +8,7 @@ from meghdwar.bundle import Bundle
 from meghdwar.driver import heat
 from meghdwar.driver.cloud_api import Cloud, CloudError
 from meghdwar.driver.fsck import Problem
+from meghdwar.driver.senlin import Senlin
 from meghdwar.model import Cloudlet, Cluster, Gateway
 
 UNSETTLED = ("attaching", "detaching", "reserved", "error", "error_detaching", "error_attaching")
@@ -59,7 +60,7 @@ def _disagreements(stack: heat.Found, bundle: Bundle, homes: Mapping[str, str]) 
 
 
 def _clusters(cloud: Cloud, bundle: Bundle, made: Mapping[str, str]) -> Iterator[Problem]:
-    senlin = heat.Senlin(cloud)
+    senlin = Senlin(cloud)
     for cluster in bundle.plan.each(Cluster):
         identifier = made.get(bundle.plan.made.get(cluster.name, {}).get("cluster", ""))
         if identifier is None:

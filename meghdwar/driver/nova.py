@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from meghdwar.driver.cloud_api import CloudError, Silent
-from meghdwar.driver.heat import Picture
 from meghdwar.driver.hypervisor import (
     Capabilities,
     Claim,
@@ -31,6 +30,7 @@ from meghdwar.driver.hypervisor import (
     Version,
 )
 from meghdwar.driver.instance import Disk, Files, Instance
+from meghdwar.driver.picture import Picture
 
 EPOCH, WRITER = "meghdwar_epoch", "meghdwar_writer"  # in the metadata of a volume
 NOBODY = "-"  # is no gateway's name

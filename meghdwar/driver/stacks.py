@@ -17,6 +17,7 @@ from meghdwar.driver.instance import Instance
 from meghdwar.driver.inventory import ApplicationRecord
 from meghdwar.driver.nova import Nova
 from meghdwar.driver.operation import DriverError
+from meghdwar.driver.picture import Picture
 
 Tell = Callable[[str], None]
 NOVA = "nova"
@@ -52,7 +53,7 @@ class Stacks:
         self.tell = tell
         self._connect = connect
         self._clouds: dict[str, Cloud] = {}
-        self._pictures: dict[tuple[str, str], heat.Picture] = {}
+        self._pictures: dict[tuple[str, str], Picture] = {}
         self._lock = Lock()
 
     def cloud(self, name: str) -> Cloud:
@@ -61,7 +62,7 @@ class Stacks:
                 self._clouds[name] = self._connect(name)
             return self._clouds[name]
 
-    def picture(self, record: ApplicationRecord, bundle: Bundle) -> heat.Picture:
+    def picture(self, record: ApplicationRecord, bundle: Bundle) -> Picture:
         """How the stack of an application is told where things are. Raises HypervisorError without an answer."""
         name = self.of(record)
         try:
@@ -69,7 +70,7 @@ class Stacks:
         except CloudError as error:
             raise HypervisorError(str(name), "reach the stack", str(error), retry=error.retry) from None
         with self._lock:
-            return self._pictures.setdefault((str(name), record.digest), heat.Picture(cloud, bundle, name.name))
+            return self._pictures.setdefault((str(name), record.digest), Picture(cloud, bundle, name.name))
 
     def nova(self, access: Access, record: ApplicationRecord, bundle: Bundle, instances: Sequence[Instance]) -> Nova:
         """The gateway that is a server of an application's stack."""

@@ -15,6 +15,7 @@ from meghdwar.bundle import Bundle
 from meghdwar.cli.compile import main as compile_main
 from meghdwar.driver import heat
 from meghdwar.driver.cloud_api import Cloud
+from meghdwar.driver.senlin import Senlin
 from tests.lab.mdw import Mdw
 
 ARENA = (Path(__file__).parent / "arena.tosca.yaml").read_text()
@@ -92,7 +93,7 @@ class Scene:
         return heat.resources(self.cloud, self.name)["edges"]
 
     def nodes(self) -> list[dict[str, Any]]:
-        found = heat.Senlin(self.cloud).nodes(self.cluster())
+        found = Senlin(self.cloud).nodes(self.cluster())
         self.seen |= {node["physical_id"] for node in found if node["physical_id"]}
         return found
 

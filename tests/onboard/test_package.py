@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from meghdwar.archive import LIMITS
+from meghdwar.compiler import compile_file
 from meghdwar.onboard.package import Artifact, Package, read
 from tests.onboard.hostile_packages import MANIFEST, META, METADATA, RUN, VNFD, listed, package
 
@@ -63,6 +64,29 @@ def test_what_a_package_says_of_itself(tmp_path: Path) -> None:
     assert found.metadata["vnf_provider_id"] == "example"
     assert found.files == ("vnfd.yaml", "types/more.yaml", "vnfd.mf")
     assert found.signed_by == ""
+
+
+def test_an_application_of_mec_is_a_vnf_that_brings_its_types(tmp_path: Path) -> None:
+    types = (
+        MORE
+        + b"""\
+imports: [etsi_nfv_sol001_common_types.yaml, etsi_nfv_sol001_vnfd_types.yaml]
+node_types:
+  tosca.nodes.mec.MecApp:
+    derived_from: tosca.nodes.nfv.VNF
+    properties:
+      mec_version: {type: list, entry_schema: string}
+  example.Arena:
+    derived_from: tosca.nodes.mec.MecApp
+    properties:
+      product_name: {type: string, default: Arena at the edge}
+"""
+    )
+    app = VNF.replace(b"tosca.nodes.nfv.VNF\n", b"example.Arena\n").replace(b"        product_name: Arena\n", b"")
+    app = app.replace(b"flavour_id: simple\n", b"flavour_id: simple\n        mec_version: ['2.2.1']\n")
+    found = whole(tmp_path, {"vnfd.yaml": app, "types/more.yaml": types})
+    assert (found.vnfd_id, found.product_name) == ("b1bb0ce7-ebca-4fa7-95ed-4840d7000000", "Arena at the edge")
+    assert compile_file(str(tmp_path / "arena.csar")).bundle is not None
 
 
 @pytest.mark.parametrize("algorithm", ["SHA-224", "SHA-256", "SHA-384", "SHA-512"])

@@ -17,6 +17,7 @@ from gunicorn.app.base import BaseApplication
 
 from meghdwar.api import auth
 from meghdwar.api.app import application
+from meghdwar.api.backend import backend
 from meghdwar.api.settings import Settings
 from meghdwar.api.v1 import work
 from meghdwar.driver import database
@@ -69,7 +70,8 @@ def opened(settings: Settings) -> Flask:
     """The application over a database of its own, for one process."""
     driver = Driver(database.open(settings.database))
     app = application(settings, driver)
-    work.begin(app, driver, settings.work)
+    with app.app_context():
+        work.begin(app, driver, settings.work, backend().catalogue.records.unuse)
     return app
 
 

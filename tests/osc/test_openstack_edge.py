@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -14,8 +15,11 @@ import pytest
 from meghdwar.osc import client
 from tests.api.served import served
 from tests.api.v1.conftest import RED, Cloud, serving
+from tests.contract.pairs import eventually
 from tests.hypervisors.local import IMAGES
-from tests.site import Site
+from tests.site import DEFAULTS, DESCRIPTOR, Site
+
+META = "TOSCA-Meta-File-Version: 1.0\nCSAR-Version: 1.1\nCreated-By: tests\nEntry-Definitions: arena.yaml\n"
 
 shell = pytest.importorskip("openstackclient.shell", reason="python-openstackclient is not installed")
 from osc_lib.clientmanager import ClientManager  # noqa: E402
@@ -75,6 +79,33 @@ def test_a_whole_life_as_it_is_typed(cloud: Cloud, typed: Typed) -> None:
     typed("application", "delete", "shop", "--wait")
     assert typed.data("application", "list") == []
     assert cloud.site.gateways["edge_b"].inventory() == ()
+
+
+def test_from_a_package_to_a_move_and_away(cloud: Cloud, typed: Typed, tmp_path: Path) -> None:
+    descriptor = DESCRIPTOR.format(**DEFAULTS)
+    csar = tmp_path / "arena.csar"
+    with zipfile.ZipFile(csar, "w") as made:
+        made.writestr("arena.yaml", descriptor)
+        made.writestr("TOSCA-Metadata/TOSCA.meta", META)
+    package = typed.data("package", "onboard", str(csar))
+    assert package["onboarding"] == "ONBOARDED"
+    application = typed.data("application", "create", "--package", package["id"], "--wait", "boxed")
+    assert application["status"] == "up"
+    assert typed.data("package", "show", package["id"])["usage"] == "IN_USE"
+    [arena] = typed.data("cloudlet", "list", "--application", "boxed")
+    moved = typed.data("move", "create", arena["Id"], "--to", "edge_b", "--wait")
+    assert moved["status"] == "completed"
+    typed("package", "set", "--disable", package["id"])
+    typed("application", "create", "--package", package["id"], "again", status=1)
+    assert "it is not enabled" in typed.said
+    typed("package", "delete", package["id"], status=1)
+    assert "IN_USE" in typed.said
+    typed("package", "download", package["id"], "--file", str(tmp_path / "back.csar"))
+    assert (tmp_path / "back.csar").read_bytes() == csar.read_bytes()
+    typed("application", "delete", "boxed", "--wait")
+    eventually(lambda: typed.data("package", "show", package["id"])["usage"] == "NOT_IN_USE", 10, every_s=0.5)
+    typed("package", "delete", package["id"])
+    assert typed.data("package", "list") == []
 
 
 def test_what_is_refused_says_why(cloud: Cloud, typed: Typed) -> None:

@@ -17,10 +17,13 @@ from meghdwar.api.problems import Problem
 from meghdwar.api.v1 import scope, shown, work
 from meghdwar.api.v1.contract import Asked
 from meghdwar.bundle import Bundle
-from meghdwar.driver.inventory import ApplicationRecord, InstanceRecord, Taken, Task
+from meghdwar.compiler import compile_file
+from meghdwar.driver.inventory import ApplicationRecord, InstanceRecord, Taken, Task, Unknown
 from meghdwar.driver.operation import DriverError
+from meghdwar.onboard.record import ENABLED, PackageRecord
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+TOLD_MAX = 50  # problems of a descriptor
 DEPTH_MAX = 100  # of the YAML of a plan
 TEACH = "edge:gateways_create"  # who may do that may also bring gateways in a plan
 
@@ -40,7 +43,8 @@ def show(asked: Asked) -> Response:
 
 def create(asked: Asked) -> Response:
     driver, settings, body = backend().driver, backend().settings, asked.body
-    bundle = _from_plan(body)
+    package = _package(body["package"]) if "package" in body else None
+    bundle = _from_plan(body) if package is None else _from_package(package)
     title = body.get("name") or bundle.name
     if not NAME.fullmatch(title):
         raise Problem(400, f"cannot call an application {title[:80]!r}: give a name of letters, digits, - and _")
@@ -53,8 +57,12 @@ def create(asked: Asked) -> Response:
     if task is not None and task.act == "down":
         raise Problem(409, f"cannot bring {title} up: it is going down; wait until it is gone")
     try:
+        if package is not None:
+            backend().catalogue.records.use(package, id_)
         driver.admit(record, teach=may(TEACH))
     except (DriverError, Taken) as error:
+        if package is not None and not _there(id_):
+            backend().catalogue.records.unuse(id_)
         raise Problem(409, str(error)) from None
     driver.inventory.put_task(Task(id_, "up"))
     work.works().nudge()
@@ -67,6 +75,36 @@ def _from_plan(body: dict[str, Any]) -> Bundle:
         if name.endswith(".yaml"):
             calm(name, data)
     return bundles.from_files(body["plan"], files)
+
+
+def _package(name: str) -> PackageRecord:
+    """One that may be used, of the project."""
+    try:
+        record = backend().catalogue.records.get(name, caller().project)
+    except Unknown:
+        raise Problem(404, f"cannot find the package {name!r}: this project has none of that id") from None
+    if record.operational_state != ENABLED:
+        raise Problem(409, f"cannot make an application of package {name}: it is not enabled; enable it first")
+    return record
+
+
+def _from_package(record: PackageRecord) -> Bundle:
+    """What its descriptor compiles to, called as its product."""
+    try:
+        path = backend().catalogue.onboarded(record)
+    except Taken as error:
+        raise Problem(409, str(error)) from None
+    compiled = compile_file(str(path))
+    if compiled.bundle is None:
+        wrong = [each for each in compiled.diagnostics if each.is_error]
+        said = [f"{each.span.line}:{each.span.column}: {each.rule.code} {each.message}" for each in wrong[:TOLD_MAX]]
+        raise Problem(422, f"cannot make an application of package {record.id}: {said[0]}", diagnostics=said)
+    product = record.found.product_name if record.found else ""
+    return _called(compiled.bundle, re.sub(r"[^A-Za-z0-9_-]", "-", product)[:40] or "application")
+
+
+def _there(id_: str) -> bool:
+    return any(each.name == id_ for each in backend().driver.inventory.applications())
 
 
 def calm(name: str, data: bytes) -> None:

@@ -38,10 +38,11 @@ ACTS: Mapping[str, Callable[[Driver, str], Sequence[Operation]]] = {
 
 
 class Works:
-    """The workers of one process: `workers` cloudlets at once."""
+    """The workers of one process: `workers` cloudlets at once. `gone` hears of applications that are no more."""
 
-    def __init__(self, driver: Driver, workers: int) -> None:
+    def __init__(self, driver: Driver, workers: int, gone: Callable[[str], object] = lambda application: None) -> None:
         self.driver = driver
+        self._gone = gone
         self.watch = Watch(driver, Settings(workers=workers, grace_s=STOP_S / 2))
         driver.listener = self.watch.hear
         self._tasks = Lanes(APPLICATIONS)
@@ -116,8 +117,11 @@ class Works:
                 for operation in ACTS[task.act](self.driver, task.application):
                     if operation.status not in ENDED:
                         return operation.error
+                if task.act == "down":
+                    self._gone(task.application)
                 inventory.end_task(task.application, task.act)
         except Unknown:
+            self._gone(task.application)
             inventory.end_task(task.application, task.act)  # it is gone
         finally:
             journal.release(claim)
@@ -133,9 +137,9 @@ def works() -> Works:
     return cast(Works, current_app.extensions[_KEY])
 
 
-def begin(app: Flask, driver: Driver, workers: int) -> None:
+def begin(app: Flask, driver: Driver, workers: int, gone: Callable[[str], object]) -> None:
     """Starts the workers of this process; with none, others work what is asked for here."""
-    made = Works(driver, workers)
+    made = Works(driver, workers, gone)
     install(app, made)
     if workers:
         made.start()

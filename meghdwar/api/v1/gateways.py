@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from http import HTTPStatus
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def _access(body: dict[str, object]) -> Access:
     given = {key: value for key, value in body.items() if key not in ("name", *_FILES)}
     paths = {key: Path(str(body[key])) for key in _FILES if key in body}
     for key, path in paths.items():
-        if not path.exists():
+        if not os.path.exists(path):  # of a name that is too long as well
             raise Problem(400, f"cannot add {body['name']}: {key}: the server has no {path}")
     if "certificate" in given:
         given["certificate"] = _certificate(str(body["name"]), str(given["certificate"]))

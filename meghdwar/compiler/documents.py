@@ -330,6 +330,10 @@ class _Loader:
             wrong = Diagnostic(rules.IMPORT_NOT_FOUND, target.span, message, f"write {relative!r}")
             self.diagnostics.append(wrong.as_warning())
             return self.document(meant, target.span, (*above, document.path))
+        if path.startswith(("../", "/")) and not self.files.exists(".."):  # above a package there is nothing
+            help_ = "put the file into the package and import it from there"
+            self.say(rules.IMPORT_OUTSIDE, target.span, f"cannot import {name!r}: it is not in the package", help_)
+            return None
         near = did_you_mean(name, [*profiles(), *self.files.names()])
         self.say(
             rules.IMPORT_NOT_FOUND, target.span, f"cannot find {name!r}", near or f"it would have to be at {path!r}"

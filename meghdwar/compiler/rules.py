@@ -34,6 +34,7 @@ UNKNOWN_REPOSITORY = Rule("MDW053", "unknown-repository")
 UNKNOWN_PROFILE = Rule("MDW054", "unknown-profile")
 NAME_IMPORTED_TWICE = Rule("MDW055", "name-imported-twice")
 IMPORT_MUTUAL = Rule("MDW057", "mutual-import", WARNING)
+IMPORT_OUTSIDE = Rule("MDW058", "import-out-of-package")
 
 # 100-149 grammar
 NO_VERSION = Rule("MDW100", "no-version")

@@ -128,7 +128,7 @@ PACKAGES: dict[str, tuple[str, Made]] = {
     "descriptor of other bytes": ("MDW009", with_descriptor(b"\0\1\2\3")),
     "import over http": ("MDW051", importing("http://127.0.0.1:9/types.yaml")),
     "import of this machine": ("MDW051", importing("file:///etc/hostname")),
-    "import out of the package": ("MDW050", importing("../../etc/hostname")),
-    "absolute import": ("MDW050", importing("/etc/hostname")),
+    "import out of the package": ("MDW058", importing("../../etc/hostname")),
+    "absolute import": ("MDW058", importing("/etc/hostname")),
     "import of itself": ("MDW052", importing("vnfd.yaml")),
 }

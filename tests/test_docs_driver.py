@@ -54,7 +54,7 @@ def test_every_problem_of_fsck_is_on_its_page() -> None:
 def test_the_reference_has_every_command_and_every_option() -> None:
     page = REFERENCE.read_text(encoding="utf-8")
     for key in mdw.COMMANDS:
-        words = key.replace("_", " ", 1) if key.startswith(("plan_", "gateway_")) else key
+        words = key.replace("_", " ", 1) if key.startswith(("plan_", "gateway_", "package_")) else key
         assert f"`{words}" in page, words
     missing = {option for option in given(options.parser()) if option not in page}
     assert missing <= {"--help", "-h", "--color", "--version"}

@@ -49,6 +49,9 @@ def main() -> int:
             print(f"ended after {len(outcomes)} moves", file=sys.stderr)
         finally:
             scene.clear()
+    if not outcomes:
+        print("cannot say anything: no move was made", file=sys.stderr)
+        return 1
     text = section(outcomes, options.cloud, options.seed)
     print(text)
     if options.write:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
@@ -31,9 +32,11 @@ def _serve(options: Namespace) -> int:
         from meghdwar.api import server, settings
     except ImportError as error:
         raise DriverError(f"cannot serve: {error.name} is not installed; pip install 'meghdwar[api]'") from None
-    if options.log is None:
-        logs.set_up("warning")
-    found = settings.read(options.config, database=options.database, auth=options.auth)
-    where = server.listening(options.listen, options.tls_cert, options.tls_key, options.workers, options.threads)
-    server.serve(found, where, lambda text: print(f"mdw: {text}", file=sys.stderr, flush=True))
+    handler = logs.set_up("warning") if options.log is None else logging.NullHandler()
+    try:
+        found = settings.read(options.config, database=options.database, auth=options.auth)
+        where = server.listening(options.listen, options.tls_cert, options.tls_key, options.workers, options.threads)
+        server.serve(found, where, lambda text: print(f"mdw: {text}", file=sys.stderr, flush=True))
+    finally:
+        logging.getLogger().removeHandler(handler)
     return 0

@@ -113,7 +113,7 @@ fi
 
 say "the judges' environments"
 "$bin/python" -m tests.oracle.venvs || true # what is missing shows as skipped tests below
-tests "oracles" "$bin/pytest" -q -m real tests/oracle
+tests "oracles" "$bin/pytest" -q -m real tests/oracle tests/compiler
 
 for version in 3.11 3.12 3.13; do
     if "$bin/python" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$version')"; then

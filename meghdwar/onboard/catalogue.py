@@ -42,6 +42,7 @@ from meghdwar.onboard.store import Store, Work
 
 LOG = logging.getLogger(__name__)
 BYTES_MAX = 4 * 2**30
+AT_ONCE_S = 1.0
 _TOLD_MAX = 50  # diagnostics in a failure
 
 
@@ -112,7 +113,8 @@ class Catalogue:
     # in
     def begin(self, record: PackageRecord) -> Upload:
         """Raises Taken unless the package waits for its content."""
-        work = self.store.work(record.id)
+        # whoever has just said that it waits for its content lets go of it in the next moment
+        work = self.store.work(record.id, AT_ONCE_S if record.onboarding_state == CREATED else 0.0)
         if work is None:
             raise Taken(f"cannot upload to package {record.id}: another upload is at it")
         try:

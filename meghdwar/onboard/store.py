@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
@@ -88,9 +89,9 @@ class Store:
     def path(self, digest: str) -> Path:
         return self.content / digest
 
-    def work(self, name: str) -> Work | None:
-        """The package for oneself, or None while somebody else works on it."""
-        path = self.incoming / name
+    def work(self, name: str, patience_s: float = 0.0) -> Work | None:
+        """The package for oneself, or None when somebody else still works on it after so long."""
+        path, end = self.incoming / name, time.monotonic() + patience_s
         while True:
             try:
                 number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -102,7 +103,10 @@ class Store:
                     return Work(self, name, number)
             except BlockingIOError:
                 os.close(number)
-                return None
+                if time.monotonic() > end:
+                    return None
+                time.sleep(0.01)
+                continue
             except FileNotFoundError:
                 pass
             os.close(number)  # whoever had it has just taken it away: once more

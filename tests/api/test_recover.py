@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+
+import pytest
 
 from meghdwar.onboard.record import UPLOADING
 from tests.api.conftest import Here
@@ -35,3 +38,16 @@ def test_an_upload_that_nobody_works_on_ends(here: Here) -> None:
     here.backend.catalogue.recover()
     found = here.show(record.id)
     assert (found["onboardingState"], found["onboardingFailureDetails"]["status"]) == ("CREATED", 503)
+
+
+def test_who_has_just_ended_with_a_package_is_waited_for(here: Here) -> None:
+    catalogue = here.backend.catalogue
+    record = catalogue.records.get(here.create())
+    work = catalogue.store.work(record.id)
+    assert work is not None
+    with ThreadPoolExecutor() as pool:
+        upload = pool.submit(catalogue.begin, record)
+        with pytest.raises(TimeoutError):
+            upload.result(timeout=0.05)
+        work.close()
+        upload.result(timeout=5).close()

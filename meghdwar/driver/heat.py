@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -273,7 +274,7 @@ def delete(cloud: Cloud, bundle: Bundle, name: str, tell: Tell = _quiet, timeout
     """Deletes the stack and what it would leave behind. What is left all the same, each with a name to look for."""
     stack = find(cloud, name)
     if stack is None:
-        return []
+        return list(_orphans(cloud, bundle, name))
     if stack.state != "DELETE_IN_PROGRESS":
         stack = await_stack(cloud, stack.id, tell, timeout_s)
     made = resources(cloud, stack.id)
@@ -291,6 +292,18 @@ def delete(cloud: Cloud, bundle: Bundle, name: str, tell: Tell = _quiet, timeout
         tell(f"deleting policy {policy}")
         senlin.remove("policies", policy, f"delete policy {policy}")
     return list(_leftovers(cloud, bundle, made))
+
+
+def _orphans(cloud: Cloud, bundle: Bundle, name: str) -> Iterator[str]:
+    """Policies that a stack of that name left behind, where it was deleted and they were not. Heat calls them by the
+    stack, the resource and twelve letters by chance; a stack of another name may do so too, so they are only named."""
+    resources = sorted(step.resource for step in bundle.plan.complete if step.act == "delete-policy")
+    if not resources:
+        return
+    ours = re.compile(f"{re.escape(name)}-(?:{'|'.join(map(re.escape, resources))})-[a-z0-9]{{12}}")
+    for policy in Senlin(cloud).ask("GET", "/policies", asked=f"look for policies of stack {name}")["policies"]:
+        if ours.fullmatch(policy["name"]):
+            yield f"policy {policy['id']} ({policy['name']})"
 
 
 def _await_deleted(cloud: Cloud, stack: str, tell: Tell, timeout_s: float) -> str | None:

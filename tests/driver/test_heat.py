@@ -346,3 +346,20 @@ def test_a_volume_that_heat_only_believes_to_be_attached_is_attached(bundle: Bun
     picture(cloud, bundle).place(instance(), "edge_a")
     assert cloud.acts == [f"POST {AT_A}"]
     assert cloud.updates == []
+
+
+def test_policies_that_a_deleted_stack_left_are_named(tmp_path: Path) -> None:
+    source = str(EXAMPLES / "arena-policies.tosca.yaml")
+    assert compile_main(["--heat", "zed", "-o", str(tmp_path), source]) == 0
+    bundle = bundles.read(next(tmp_path.glob("*.plan.yaml")))
+    first = next(step.resource for step in bundle.plan.complete if step.act == "delete-policy")
+    names = [f"arena-{first}-abcdefghij12", f"arena-2-{first}-abcdefghij12", f"arena-{first}-by-hand", "other"]
+
+    class Left:
+        name = "left"
+
+        def ask(self, service: str, method: str, path: str, body: Any = None, **more: Any) -> dict[str, Any]:
+            assert method == "GET"
+            return {"policies": [{"id": n, "name": n} for n in names]} if path == "/policies" else {}
+
+    assert heat.delete(cast(Cloud, Left()), bundle, "arena") == [f"policy {names[0]} ({names[0]})"]

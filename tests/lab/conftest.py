@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import os
 import subprocess
@@ -48,7 +49,10 @@ def lab() -> Iterator[Callable[[str], None]]:
 def _up(cloud: str) -> None:
     heat = next(heat for heat, name in CLOUDS.items() if name == cloud)
     more = [] if heat == "heat" else ["--heat", heat]
-    done = subprocess.run([sys.executable, "-m", "tests.lab", "up", *more], check=False)
+    STATE.parent.mkdir(parents=True, exist_ok=True)
+    with open(f"{STATE}.lock", "w") as turn:  # tests that run beside each other may each want another Heat
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        done = subprocess.run([sys.executable, "-m", "tests.lab", "up", *more], check=False)
     assert done.returncode == 0, "the lab does not come up"
     place = find(STATE)
     assert place is not None

@@ -82,7 +82,7 @@ step "simulator" "$bin/python" -m tests.simulator --histories 20000
 step "planted bugs" "$bin/python" -m tests.simulator.planted
 
 # What takes a real hypervisor or database. As root two of each are brought up and ended again.
-places=(tests/api tests/contract tests/crash tests/driver tests/hypervisors tests/cli tests/bench tests/simulator)
+places=(tests/api tests/osc tests/contract tests/crash tests/driver tests/hypervisors tests/cli tests/bench tests/simulator)
 tests "crash suite and PostgreSQL" "$bin/pytest" -q -n 2 -m real -k "not lxd and not kvm" "${places[@]}"
 end_all() {
     [ "$(id -u)" = 0 ] || return 0

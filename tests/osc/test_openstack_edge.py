@@ -24,6 +24,8 @@ META = "TOSCA-Meta-File-Version: 1.0\nCSAR-Version: 1.1\nCreated-By: tests\nEntr
 shell = pytest.importorskip("openstackclient.shell", reason="python-openstackclient is not installed")
 from osc_lib.clientmanager import ClientManager  # noqa: E402
 
+pytestmark = pytest.mark.real
+
 
 class Typed:
     """Types commands as somebody; `said` is what the last one printed on the standard error."""

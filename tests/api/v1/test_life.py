@@ -12,6 +12,8 @@ from tests.api.v1.conftest import ADMIN, BLUE, READER, RED, Cloud, serving
 from tests.contract.pairs import eventually
 from tests.site import Site
 
+pytestmark = pytest.mark.real
+
 
 def events(cloud: Cloud, place: str, *, by: str = RED, last: int | None = None) -> Iterator[tuple[str, str, dict]]:  # type: ignore[type-arg]
     """Each as its id, its kind and its data."""

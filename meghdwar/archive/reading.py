@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import posixpath
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -37,6 +38,10 @@ class Archive:
         """A file of any size in pieces of at most 256 KiB; raises Refused, at the latest at the end, and KeyError."""
         return content.pieces(self._source, self.entries[path], self._begins[path])
 
+    def open(self, path: str) -> io.BufferedReader:
+        """A file of any size, to be read from its beginning; raises KeyError, and later OSError when it is damaged."""
+        return io.BufferedReader(_Stream(self.pieces(path)))
+
     def part(self, path: str) -> Source | None:
         """A file that is stored as it is, to be read at any place; None when it is compressed."""
         entry = self.entries[path]
@@ -51,6 +56,26 @@ class Archive:
 
     def shown(self, path: str) -> str:
         return posixpath.join(self.root, path)
+
+
+class _Stream(io.RawIOBase):
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces, self._rest = pieces, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        try:
+            while not self._rest:
+                self._rest = next(self._pieces)
+        except StopIteration:
+            return 0
+        except Refused as refused:
+            raise OSError(str(refused)) from None
+        count = min(len(buffer), len(self._rest))
+        buffer[:count], self._rest = self._rest[:count], self._rest[count:]
+        return count
 
 
 def open_archive(source: Path | bytes | Source, root: str, limits: Limits = LIMITS) -> Archive | list[Diagnostic]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from meghdwar.archive import LIMITS, Archive, Refused, open_archive
+from meghdwar.archive import LIMITS, Archive, open_archive
 from meghdwar.driver.operation import DriverError
 from meghdwar.onboard import wrapper
 
@@ -43,7 +43,7 @@ def open_file(path: Path, name: str) -> tuple[io.BufferedReader, int] | None:
     archive = opened(path)
     if name not in archive.entries:
         return None
-    return io.BufferedReader(_Pieces(archive.pieces(name))), archive.entries[name].size
+    return archive.open(name), archive.entries[name].size
 
 
 def zipped(path: Path, names: Sequence[str]) -> bytes:
@@ -53,23 +53,3 @@ def zipped(path: Path, names: Sequence[str]) -> bytes:
         for name in sorted({*names, *([META] if META in archive.entries else [])}):
             file.writestr(zipfile.ZipInfo(name, _MOMENT), read(path, name), zipfile.ZIP_DEFLATED)
     return made.getvalue()
-
-
-class _Pieces(io.RawIOBase):
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces, self._rest = pieces, b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        try:
-            while not self._rest:
-                self._rest = next(self._pieces)
-        except StopIteration:
-            return 0
-        except Refused as refused:
-            raise OSError(str(refused)) from None
-        count = min(len(buffer), len(self._rest))
-        buffer[:count], self._rest = self._rest[:count], self._rest[count:]
-        return count

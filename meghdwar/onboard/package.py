@@ -63,32 +63,11 @@ class Package:
 
     def open_file(self, path: str) -> io.BufferedReader:
         """A file to be read from its beginning; raises KeyError, and OSError when the archive was changed since."""
-        return io.BufferedReader(_Stream(self.archive, path))
+        return self.archive.open(path)
 
     def size(self, path: str) -> int:
         """The bytes of a file, unpacked; raises KeyError."""
         return self.archive.entries[path].size
-
-
-class _Stream(io.RawIOBase):
-    def __init__(self, archive: Archive, path: str) -> None:
-        self._pieces = archive.pieces(path)
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        try:
-            while not self._rest:
-                self._rest = next(self._pieces)
-        except StopIteration:
-            return 0
-        except Refused as refused:
-            raise OSError(str(refused)) from None
-        count = min(len(buffer), len(self._rest))
-        buffer[:count], self._rest = self._rest[:count], self._rest[count:]
-        return count
 
 
 def read(

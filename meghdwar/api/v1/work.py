@@ -16,13 +16,15 @@ from typing import cast
 
 from flask import Flask, current_app
 
+from meghdwar.bundle import BundleError
+from meghdwar.driver.cloud_api import CloudError
 from meghdwar.driver.control import Driver
 from meghdwar.driver.follow import Noted
-from meghdwar.driver.hypervisor import Stale
+from meghdwar.driver.hypervisor import HypervisorError, Stale
 from meghdwar.driver.inventory import Task, Unknown
 from meghdwar.driver.lanes import Lanes
 from meghdwar.driver.mobility import Sighting
-from meghdwar.driver.operation import ENDED, Busy, Operation
+from meghdwar.driver.operation import ENDED, Busy, DriverError, JournalError, Operation
 from meghdwar.driver.watch import HandedOver, Settings, Watch
 
 LOG = logging.getLogger(__name__)
@@ -31,6 +33,7 @@ LOOK_S = 2.0
 BACK_OFF_S = 30.0  # the longest until a task that could not be done is tried again
 STOP_S = 8.0
 _KEY = "meghdwar.works"
+EXPECTED = (BundleError, CloudError, DriverError, HypervisorError, JournalError)  # what they say is for the caller
 ACTS: Mapping[str, Callable[[Driver, str], Sequence[Operation]]] = {
     "up": lambda driver, application: driver.bring_up(application, "asked for by its project"),
     "down": lambda driver, application: driver.down(application),
@@ -84,8 +87,11 @@ class Works:
             self._look.clear()
             try:
                 tasks = self.driver.inventory.tasks()
-            except Exception as error:  # the database is away for a while
+            except JournalError as error:  # the database is away for a while
                 LOG.warning("cannot look what there is to do: %s", error)
+                continue
+            except Exception:  # the thread goes on: nobody else would begin what was answered with 202
+                LOG.exception("a mistake of ours")
                 continue
             self._next_at = {task.application: self._next_at.get(task.application, (0, 0.0)) for task in tasks}
             for task in tasks:
@@ -100,9 +106,12 @@ class Works:
             return
         except (Busy, Stale) as error:
             why = str(error)  # somebody else is at it
-        except Exception as error:
+        except EXPECTED as error:
             LOG.warning("cannot bring %s %s: %s", task.application, task.act, error)
             why = str(error)
+        except Exception as error:
+            LOG.exception("a mistake of ours: cannot bring %s %s", task.application, task.act)
+            why = f"a mistake of ours: {type(error).__name__}; see the log"
         tries = self._next_at.get(task.application, (0, 0.0))[0] + 1
         self._next_at[task.application] = (tries, time.monotonic() + min(0.5 * 2.0**tries, BACK_OFF_S))
         if why != task.error:

@@ -22,7 +22,7 @@ from typing import Any
 from meghdwar.driver.hypervisor import Claim, Copied, HypervisorError, Refused, Unreachable, Unverified
 from meghdwar.driver.instance import Disk, Instance
 from meghdwar.driver.lxd_api import STALLED_S, Api, Data, Missing
-from meghdwar.driver.lxd_record import KEY
+from meghdwar.driver.lxd_record import KEY, held
 
 TRUSTED = ("btrfs", "zfs")  # pools whose refresh is a stream of what has changed, with checksums
 SNAPSHOT = re.compile(r"mdw-\d{10}-\d{6}")
@@ -187,6 +187,7 @@ class Volumes:
             why = f"it says that the copy is done, and lacks its snapshot {snapshot}"
             raise Unverified(self.api.access.gateway, asked, why)
         if not final:
+            held(self.api, instance, claim, asked)  # what follows is done here, and the copy may have taken long
             self._prune(disk, snapshot, asked)
             source._prune(disk, snapshot, asked)
             self._keep(instance, disk, theirs.config, asked)

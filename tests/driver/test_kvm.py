@@ -127,6 +127,12 @@ def test_nothing_is_remembered_of_nobody() -> None:
     assert Kept().now == Held(0, 0, False, "")
 
 
+def test_what_vms_boot_from_is_no_instance() -> None:
+    digest = hashlib.sha256(b"an image").hexdigest()
+    volumes = [f"{digest}.{kind}" for kind in images.FILES]
+    assert sorted_out([*volumes, *(f"{volume}.whole" for volume in volumes)]) == {}
+
+
 # copies
 @dataclass
 class Memory:

@@ -34,6 +34,7 @@ _HELD = re.compile(
     r"(?P<name>[^.]+)\.held\.(?P<epoch>\d{20})\.(?P<serial>\d{6})\.(?P<writer>[wr])\.(?P<application>.*)"
 )
 _DISK = re.compile(r"(?P<name>[^.]+)\.(?P<disk>[^.]+)\.(?P<format>raw|qcow2)")
+_IMAGE = re.compile(r"[0-9a-f]{64}\..*")  # of no instance, though what a VM boots from has the name of a disk
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -231,6 +232,8 @@ def sorted_out(volumes: Iterable[str]) -> dict[str, Kept]:
     disks: dict[str, list[str]] = {}
     saved = set()
     for volume in volumes:
+        if _IMAGE.fullmatch(volume):
+            continue
         if match := _HELD.fullmatch(volume):
             epoch, serial = int(match["epoch"]), int(match["serial"])
             one = Held(epoch, serial, match["writer"] == "w", unquote(match["application"]))

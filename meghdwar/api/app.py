@@ -33,7 +33,9 @@ def application(settings: Settings, driver: Driver, areas: Sequence[Area] = AREA
     for area in areas:
         app.register_blueprint(area.blueprint)
     if settings.auth == "keystone":
-        auth.install_keystone(app, settings)
+        from meghdwar.api import keystone
+
+        app.wsgi_app = keystone.middleware(settings, app.wsgi_app)  # type: ignore[method-assign]
     return app
 
 

@@ -13,9 +13,8 @@ from hashlib import sha256
 from pathlib import Path
 from secrets import token_urlsafe
 from threading import Lock
-from typing import Any
 
-from flask import Flask, Request, g, request
+from flask import Request, g, request
 from oslo_policy import policy
 
 from meghdwar.api.problems import Problem
@@ -25,6 +24,7 @@ from meghdwar.driver.operation import DriverError
 
 LOG = logging.getLogger(__name__)
 DECIDED_S = 2.0  # so long a decision stands, also when the policy file changes
+SILENT = "meghdwar.keystone_silent"  # in the environment of a request whose token keystone could not be asked about
 CHALLENGES = {"token": "Bearer", "none": "Bearer", "keystone": "Keystone"}
 
 
@@ -53,7 +53,9 @@ def caller() -> Caller:
     """Who sent the request that is being answered."""
     found = g.get("caller")
     if found is None:
-        raise Problem(401, "cannot tell who is calling: send X-Auth-Token", headers=g.get("challenge", {}))
+        raise Problem(
+            401, "cannot tell who is calling: send an X-Auth-Token that is valid", headers=g.get("challenge", {})
+        )
     return found  # type: ignore[no-any-return]
 
 
@@ -186,6 +188,9 @@ def _keystone(settings: Settings) -> Authenticator:
 
     def known(request: Request) -> Caller | None:
         given = request.headers
+        if SILENT in request.environ:
+            why = "cannot tell who is calling: keystone cannot be asked now; the log says why"
+            raise Problem(503, why, headers={"Retry-After": "5"})
         if given.get("X-Identity-Status") != "Confirmed":
             return None
         project = given.get("X-Project-Id", "")
@@ -195,14 +200,6 @@ def _keystone(settings: Settings) -> Authenticator:
         return Caller(given.get("X-User-Id", ""), project, roles)
 
     return known
-
-
-def install_keystone(app: Flask, settings: Settings) -> None:
-    """Puts keystonemiddleware before the application; its section is [keystone_authtoken]."""
-    from keystonemiddleware import auth_token
-
-    given: dict[str, Any] = {"oslo_config_config": settings.conf, "delay_auth_decision": True}
-    app.wsgi_app = auth_token.AuthProtocol(app.wsgi_app, given)  # type: ignore[method-assign]
 
 
 AUTHENTICATORS: Mapping[str, Callable[[Settings], Authenticator]] = {

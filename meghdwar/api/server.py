@@ -85,6 +85,10 @@ def serve(settings: Settings, listening: Listening, say: Callable[[str], None]) 
     if settings.auth == "token":
         made = auth.make_tokens(settings.tokens)
         say(f"the tokens are in {settings.tokens}{', with a first one' if made else ''}")
+    if settings.auth == "keystone":
+        from meghdwar.api import keystone
+
+        keystone.middleware(settings)
     database.open(settings.database).close()  # what is wrong with it is said before anything listens
     bound = _bound(listening)
     url = f"{'https' if listening.certificate else 'http'}://{_shown(bound)}"

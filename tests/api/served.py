@@ -30,6 +30,10 @@ class Answer:
     def data(self) -> Any:
         return json.loads(self.body)
 
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
 
 @dataclass
 class Served:

@@ -20,6 +20,18 @@ READER, OPERATOR, ELSEWHERE = "r" * 20, "o" * 20, "e" * 20
 LINES = (f"{READER} here reader ann", f"{OPERATOR} here operator bob", "", f"{ELSEWHERE} there admin eve")
 
 
+AWAY = """
+[keystone_authtoken]
+auth_type = password
+auth_url = http://127.0.0.1:1/v3
+username = meghdwar
+password = secret
+project_name = service
+user_domain_name = Default
+project_domain_name = Default
+"""
+
+
 def areas() -> tuple[Area, ...]:
     blueprint = Blueprint("who", __name__)
 
@@ -137,6 +149,27 @@ def test_keystone_takes_out_headers_that_a_client_sent(make: Make) -> None:
     answer = make(config, auth="keystone").test_client().get("/who", headers=forged)
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"].startswith("Keystone")
+
+
+def test_a_keystone_that_does_not_answer_makes_no_token_wrong(make: Make) -> None:
+    client = make(AWAY, auth="keystone").test_client()
+    answer = client.get("/who", headers={"X-Auth-Token": READER})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "keystone cannot be asked now" in answer.text
+    assert client.get("/who").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("", "does not say how to ask it"),
+        ("[keystone_authtoken]\nauth_type = password\n", "auth_url"),
+        ("[keystone_authtoken]\nauth_type = passwort\n", "passwort"),
+    ],
+)
+def test_keystone_without_a_way_to_ask_it(make: Make, config: str, said: str) -> None:
+    with pytest.raises(DriverError, match=said):
+        make(config, auth="keystone")
 
 
 def test_the_operators_policy_counts(make: Make, tmp_path: Path) -> None:

@@ -3,68 +3,32 @@
 from __future__ import annotations
 
 import functools
-import json
-import os
-import subprocess
 import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.api.csar import ARTIFACTS, VNFD, csar
-from tests.api.served import Served, served, tokens
-from tests.oracle import venvs
+from tests.api.served import served, tokens
+from tests.api.tacker import Tacker, tackerclient
 
 pytestmark = pytest.mark.real
 TOKEN, OTHER = "operator-of-here-00", "operator-of-there-0"
-WAIT_S = 120
-
-
-class Tacker:
-    """`openstack vnf package ...`, typed."""
-
-    def __init__(self, command: Path, server: Served, *auth: str) -> None:
-        self._words = [str(command), *auth, "--os-endpoint", server.url, "vnf", "package"]
-
-    def __call__(self, *words: str, fails: bool = False) -> str:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
-        environment["NO_PROXY"] = "127.0.0.1"
-        # the client takes words after `package` first, and so does openstack
-        done = subprocess.run([*self._words, *words], capture_output=True, text=True, env=environment, timeout=300)
-        assert (done.returncode != 0) == fails, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr, done.stderr
-        return done.stdout + (done.stderr if fails else "")
-
-    def data(self, *words: str) -> Any:
-        return json.loads(self(*words, "-f", "json"))
-
-    def onboarded(self, name: str) -> Any:
-        end = time.monotonic() + WAIT_S
-        while (found := self.data("show", name))["Onboarding State"] not in ("ONBOARDED", "CREATED"):
-            assert time.monotonic() < end, found
-            time.sleep(0.5)
-        assert found["Onboarding State"] == "ONBOARDED", found
-        return found
 
 
 @pytest.fixture(scope="module")
 def command() -> Path:
-    try:
-        return venvs.python_of("tacker").parent / "openstack"
-    except venvs.CannotMakeError as error:
-        pytest.skip(str(error))
+    return tackerclient()
 
 
 @pytest.fixture
 def tacker(command: Path, tmp_path: Path, files: str) -> Iterator[Tacker]:
     config = f"hosts = {files}\nprivate_hosts = {files}\npage_size = 2"
     with served(tmp_path / "home", "--auth", "none", config=config) as server:
-        yield Tacker(command, server, "--os-auth-type", "none")
+        yield Tacker(command, "--os-auth-type", "none", "--os-endpoint", server.url)
 
 
 @pytest.fixture
@@ -138,7 +102,7 @@ def test_with_tokens_of_two_projects(command: Path, tmp_path: Path) -> None:
     package.write_bytes(csar())
     with served(tmp_path / "home", config=f"tokens = {path}") as server:
         ours, others, nobodys = (
-            Tacker(command, server, "--os-auth-type", "admin_token", "--os-token", token)
+            Tacker(command, "--os-auth-type", "admin_token", "--os-endpoint", server.url, "--os-token", token)
             for token in (TOKEN, OTHER, "x" * 20)
         )
         name = ours.data("create")["ID"]

@@ -16,6 +16,7 @@ from meghdwar.driver import preflight
 from tests.lab import STATE, packages, room
 from tests.lab.place import CLOUDS, find
 from tests.lab.scene import ARENA, MakeScene, Scene
+from tests.lab.tenants import Tenants
 
 HERE = Path(__file__).parent
 OWN = os.environ.get("OS_CLOUD", "")
@@ -57,6 +58,17 @@ def _up(cloud: str) -> None:
     place = find(STATE)
     assert place is not None
     os.environ["OS_CLIENT_CONFIG_FILE"] = str(place.clouds)
+
+
+@pytest.fixture
+def tenants(lab: Callable[[str], None]) -> Iterator[Tenants]:
+    """Makes projects and users, which takes the lab's administrator."""
+    if OWN and OWN not in LABS:
+        pytest.skip(f"OS_CLOUD names {OWN}: users and projects are made in a lab only")
+    lab("lab")
+    made = Tenants()
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import json
 import zipfile
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -17,34 +14,12 @@ from tests.api.served import served
 from tests.api.v1.conftest import RED, Cloud, serving
 from tests.contract.pairs import eventually
 from tests.hypervisors.local import IMAGES
+from tests.osc.typed import Typed
 from tests.site import DEFAULTS, DESCRIPTOR, Site
 
 META = "TOSCA-Meta-File-Version: 1.0\nCSAR-Version: 1.1\nCreated-By: tests\nEntry-Definitions: arena.yaml\n"
 
-shell = pytest.importorskip("openstackclient.shell", reason="python-openstackclient is not installed")
-from osc_lib.clientmanager import ClientManager  # noqa: E402
-
 pytestmark = pytest.mark.real
-
-
-class Typed:
-    """Types commands as somebody; `said` is what the last one printed on the standard error."""
-
-    def __init__(self, *auth: str) -> None:
-        self.auth, self.said = auth, ""
-
-    def __call__(self, *words: str, status: int = 0) -> str:
-        said, failed = io.StringIO(), io.StringIO()
-        if "edge" in vars(ClientManager):  # a process of its own would not have the client of the last command
-            vars(ClientManager)["edge"]._handle = None
-        with redirect_stdout(said), redirect_stderr(failed):
-            ended = shell.main([*self.auth, "edge", *words])
-        self.said = failed.getvalue()
-        assert ended == status, said.getvalue() + self.said
-        return said.getvalue()
-
-    def data(self, *words: str) -> Any:
-        return json.loads(self(*words, "-f", "json"))
 
 
 @pytest.fixture(scope="module")

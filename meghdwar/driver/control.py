@@ -379,7 +379,7 @@ class Driver:
             return None
         open_ = self._unended(instance.name)
         if open_ is not None:
-            return self.resume(open_.id)
+            return self._finish(open_.id)
         return self._begin(Operation("", "build", instance.application, instance.name, target=gateway, reason=reason))
 
     def prepared_build(self, instance: Instance, gateway: str, reason: str) -> Operation:
@@ -420,7 +420,7 @@ class Driver:
     def _terminate(self, record: InstanceRecord) -> Operation | None:
         open_ = self._unended(record.name)
         if open_ is not None:
-            ended = self.resume(open_.id)
+            ended = self._finish(open_.id)
             if ended.status not in ENDED or ended.kind == "terminate":
                 return ended
         home = self.inventory.instance(record.name).gateway
@@ -630,10 +630,20 @@ class Driver:
         done = []
         for operation in self.journal.abandoned():
             try:
-                done.append(self.resume(operation.id))
+                done.append(self._finish(operation.id))
             except (Busy, Stale):
                 continue  # another driver was quicker
         return done
+
+    def _finish(self, operation_id: str) -> Operation:
+        """As `resume`, of what was not ended when we looked; where another driver was quicker, as that left it."""
+        try:
+            return self.resume(operation_id)
+        except (DriverError, JournalError):
+            found = self.journal.operation(operation_id)
+            if found.status not in ENDED:
+                raise
+            return found
 
     def _take_up(self, operation_id: str) -> tuple[Operation, Lease]:
         operation = self.journal.operation(operation_id)

@@ -155,7 +155,7 @@ class SqlJournal:
             nonlocal found
             row = self._sql.resume.first(connection, {"op": operation_id})
             if row is None:
-                raise JournalError(f"cannot resume {operation_id}: it has just ended")
+                raise Busy(f"cannot resume {operation_id}: another driver has only just ended it", 0.0)
             found = _operation(row)
 
         lease, _ = self._claimed(found.instance, owner, write)

@@ -83,3 +83,23 @@ def test_what_was_terminated_is_forgotten_and_may_be_built_again(site: Site) -> 
     assert built is not None
     assert built.status == COMPLETED
     assert driver.inventory.instance("arena").gateway == "edge_b"
+
+
+@pytest.mark.parametrize("moment", ["seen", "taken up"])
+def test_what_another_driver_has_just_ended_is_ended(site: Site, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    """Between the look at what is open and going on with it; and between that look and the claim."""
+    first, second = site.up(), site.driver()
+    application = first.inventory.applications()[0].name
+    left = first.leave(first.prepared("terminate", "arena", "no more"))
+    ask = (second, "_unended") if moment == "seen" else (second.journal, "operation")
+    look = getattr(*ask)
+
+    def look_and_be_late(name: str) -> object:
+        found = look(name)
+        if first.journal.operation(left.id).status == RUNNING:
+            first.resume(left.id)
+        return found
+
+    monkeypatch.setattr(*ask, look_and_be_late)
+    [done] = second.down(application)
+    assert (done.id, done.status) == (left.id, COMPLETED)

@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 exec </dev/null
+unset PYTHONDONTWRITEBYTECODE # each of the many processes below would compile all tests anew
 # shellcheck source=.ci/setup.sh
 source .ci/setup.sh
 
@@ -81,7 +82,7 @@ tests "tests" "$bin/pytest" -q -m "not real"
 step "simulator" "$bin/python" -m tests.simulator --histories 20000
 step "planted bugs" "$bin/python" -m tests.simulator.planted
 
-# What takes a real hypervisor or database. As root two of each are brought up and ended again.
+# What takes a real hypervisor or database. As root two of each are brought up for each worker, and ended again.
 places=(tests/api tests/osc tests/contract tests/crash tests/driver tests/hypervisors tests/cli tests/bench tests/simulator)
 tests "crash suite and PostgreSQL" "$bin/pytest" -q -n 2 -m real -k "not lxd and not kvm" "${places[@]}"
 end_all() {
@@ -91,7 +92,7 @@ end_all() {
 }
 trap end_all EXIT
 for kind in lxd kvm; do
-    tests "real ${kind^^}" "$bin/pytest" -q -m real -k "$kind" "${places[@]}"
+    tests "real ${kind^^}" "$bin/pytest" -q -n 2 -m real -k "$kind" "${places[@]}"
     if [ "$(id -u)" = 0 ] && [ -z "$("$bin/python" -m tests.hypervisors packages "$kind")" ]; then
         quiet_step "demo.sh $kind" ./demo.sh "$kind"
     else
@@ -104,7 +105,7 @@ quiet_step "demo.sh" ./demo.sh
 if [ -n "${OS_CLOUD:-}" ] || lab_packages "$bin/python"; then
     heats=(--heat heat-plugin --heat heat-27 --heat heat-27-plugin)
     [ -n "${OS_CLOUD:-}" ] || quiet_step "the lab comes up" "$bin/python" -m tests.lab up "${heats[@]}"
-    tests "real OpenStack" "$bin/pytest" -q -n 3 --dist worksteal -m real -k "not faults" tests/lab
+    tests "real OpenStack" "$bin/pytest" -q -n 3 -m real -k "not faults" tests/lab
     tests "real OpenStack, faults" "$bin/pytest" -q -m real -k faults tests/lab
     [ -n "${OS_CLOUD:-}" ] || quiet_step "the lab goes down" "$bin/python" -m tests.lab down
 else

@@ -50,8 +50,13 @@ class Pair(Protocol):
         """The counter with its log as a state file, /state/log, and size_max_bytes of 4096; no disk."""
         ...
 
-    def ask(self, hypervisor: Hypervisor, instance: Instance, path: str) -> str | None:
-        """What the counter there answers; None when it answers 503, or nobody answers. Never raises."""
+    def ask(
+        self, hypervisor: Hypervisor, instance: Instance, path: str, *, timeout_s: float | None = None
+    ) -> str | None:
+        """What the counter there answers; None when it answers 503, or nobody answers. Never raises.
+
+        Without `timeout_s` nobody is soon taken for nobody: who has to have the answer says `patience_s`.
+        """
         ...
 
     def log(self, hypervisor: Hypervisor, instance: Instance) -> list[str]:

@@ -41,7 +41,7 @@ def running(pair: Pair, hypervisor: Hypervisor, instance: Instance, claim: Unbou
 def count(pair: Pair, hypervisor: Hypervisor, instance: Instance, first: int, last: int) -> None:
     """The counter there acknowledges exactly these values now."""
     for value in range(first, last + 1):
-        assert pair.ask(hypervisor, instance, "/next") == str(value)
+        assert pair.ask(hypervisor, instance, "/next", timeout_s=pair.patience_s) == str(value)
 
 
 def counted(pair: Pair, hypervisor: Hypervisor, instance: Instance, last: int) -> None:

@@ -72,7 +72,9 @@ def test_only_what_changed_is_sent(pair: Pair, name: str) -> None:
         pytest.skip("it copies everything each time, and says so")
     instance, disk = pair.instance(name), pair.instance(name).disks[0]
     running(pair, pair.source, instance, FIRST, counted=1)
-    pair.ask(pair.source, instance, "/fill?1000000")  # bytes that stay as they are, beside the log
+    pair.ask(
+        pair.source, instance, "/fill?1000000", timeout_s=pair.patience_s
+    )  # bytes that stay as they are, beside the log
     made(pair.target, instance, SECOND, writer=False)
     whole = pair.target.copy_disk(instance, disk, pair.source, SECOND)
     count(pair, pair.source, instance, 2, 2)
@@ -87,9 +89,9 @@ def test_the_same_size_in_the_same_moment(pair: Pair, name: str) -> None:
     running(pair, pair.source, instance, FIRST, counted=1)
     made(pair.target, instance, SECOND, writer=False)
     for turn in range(10):
-        pair.ask(pair.source, instance, f"/mark?{turn}")
+        pair.ask(pair.source, instance, f"/mark?{turn}", timeout_s=pair.patience_s)
         pair.target.copy_disk(instance, disk, pair.source, SECOND)
-    pair.ask(pair.source, instance, "/mark?X")
+    pair.ask(pair.source, instance, "/mark?X", timeout_s=pair.patience_s)
     pair.source.pause(instance, FIRST)
     pair.target.copy_disk(instance, disk, pair.source, SECOND, final=True)
     pair.source.hold(instance, SECOND, writer=False)
@@ -97,7 +99,7 @@ def test_the_same_size_in_the_same_moment(pair: Pair, name: str) -> None:
     pair.target.attach(instance, disk, SECOND)
     pair.target.start(instance, SECOND)
     eventually(lambda: pair.ask(pair.target, instance, "/n"), pair.patience_s)
-    assert pair.ask(pair.target, instance, "/mark") == "X"
+    assert pair.ask(pair.target, instance, "/mark", timeout_s=pair.patience_s) == "X"
 
 
 def test_a_damaged_copy_is_mended_or_refused(pair: Pair, name: str) -> None:

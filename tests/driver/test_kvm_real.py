@@ -65,7 +65,7 @@ def run_at(pair: KvmPair, at: Kvm, instance: Instance, claim: Unbounded, counted
     at.start(instance, claim)
     eventually(lambda: pair.ask(at, instance, "/n"), pair.patience_s)
     for number in range(1, counted + 1):
-        assert pair.ask(at, instance, "/next") == str(number)
+        assert pair.ask(at, instance, "/next", timeout_s=pair.patience_s) == str(number)
 
 
 def handed_over(pair: KvmPair, instance: Instance, claim: Unbounded) -> None:
@@ -184,7 +184,7 @@ def test_a_disk_boots_and_only_the_overlay_is_written(pair: KvmPair, instance: I
 
     for number in (1, 2):
         source.start(instance, FIRST)
-        eventually(lambda number=number: boots() == number, 20)
+        eventually(lambda number=number: boots() == number, 60)
         source.stop(instance, FIRST)
     assert "virtual size: 2 MiB" in processes.run(["qemu-img", "info", overlay])
 
@@ -194,14 +194,14 @@ def test_saved_copied_and_resumed(pair: KvmPair, instance: Instance) -> None:
     """Where it cannot move live it stands still meanwhile, and goes on with its memory."""
     source, target = with_options(pair.source, migration="saved"), pair.target
     run_at(pair, source, instance, FIRST, counted=3)
-    assert pair.ask(source, instance, "/memory?remember") == "remember"
+    assert pair.ask(source, instance, "/memory?remember", timeout_s=pair.patience_s) == "remember"
     handed_over(pair, instance, SECOND)
     for each in (source, with_options(pair.source, migration="saved")):
         each.migrate(instance, target, SECOND)
         assert each.look(instance).power is Power.ABSENT
         assert target.look(instance).power is Power.RUNNING
     assert eventually(lambda: pair.ask(target, instance, "/memory"), pair.patience_s) == "remember"
-    assert pair.ask(target, instance, "/next") == "4"
+    assert pair.ask(target, instance, "/next", timeout_s=pair.patience_s) == "4"
     left = [name for name in target.pool.names() if name.endswith((".saved", ".used"))]
     assert left == []
     source.remove(instance, SECOND)
@@ -212,7 +212,7 @@ def test_saved_where_live_is_impossible(pair: KvmPair, instance: Instance) -> No
     """The source's libvirt does not get to the target's, the driver gets to both."""
     target = with_options(pair.target, migrate_uri="qemu+unix:///system?socket=/nowhere")
     run_at(pair, pair.source, instance, FIRST, counted=1)
-    assert pair.ask(pair.source, instance, "/memory?kept") == "kept"
+    assert pair.ask(pair.source, instance, "/memory?kept", timeout_s=pair.patience_s) == "kept"
     handed_over(pair, instance, SECOND)
     with pytest.raises(HypervisorError, match="nowhere") as caught:
         with_options(pair.source, migration="live").migrate(instance, target, SECOND)
@@ -234,7 +234,7 @@ def test_saved_and_the_driver_dies(pair: KvmPair, instance: Instance, monkeypatc
 
     source, target = with_options(pair.source, migration="saved"), pair.target
     run_at(pair, source, instance, FIRST, counted=2)
-    assert pair.ask(source, instance, "/memory?kept") == "kept"
+    assert pair.ask(source, instance, "/memory?kept", timeout_s=pair.patience_s) == "kept"
     handed_over(pair, instance, SECOND)
     with monkeypatch.context() as patched:
         patched.setattr(migration, "_send_saved", die)
@@ -252,29 +252,29 @@ def test_saved_and_the_driver_dies(pair: KvmPair, instance: Instance, monkeypatc
     assert pair.ask(target, instance, "/n") is None
     source.migrate(instance, target, SECOND)
     assert eventually(lambda: pair.ask(target, instance, "/memory"), pair.patience_s) == "kept"
-    assert pair.ask(target, instance, "/next") == "3"
+    assert pair.ask(target, instance, "/next", timeout_s=pair.patience_s) == "3"
 
 
 def test_an_old_memory_is_never_used(pair: KvmPair, instance: Instance) -> None:
     """One that was saved by somebody past the driver is older than the disks may be."""
     run_at(pair, pair.source, instance, FIRST, counted=2)
-    pair.ask(pair.source, instance, "/memory?old")
+    pair.ask(pair.source, instance, "/memory?old", timeout_s=pair.patience_s)
     libvirtd.virsh(pair.state, pair.source.gateway, "managedsave", instance.name)
     pair.source.start(instance, FIRST)
     assert eventually(lambda: pair.ask(pair.source, instance, "/n"), pair.patience_s) == "2"
-    assert pair.ask(pair.source, instance, "/memory") == ""
+    assert pair.ask(pair.source, instance, "/memory", timeout_s=pair.patience_s) == ""
 
 
 def test_what_it_writes_all_the_time_is_whole(pair: KvmPair, instance: Instance) -> None:
     """An emulated guest whose memory goes over while it runs comes out of it with pages that are too old."""
     run_at(pair, pair.source, instance, FIRST, counted=1)
     handed_over(pair, instance, SECOND)
-    assert pair.ask(pair.source, instance, "/busy") == "0"
+    assert pair.ask(pair.source, instance, "/busy", timeout_s=pair.patience_s) == "0"
     # little of its memory a second: all of it, and then what was written meanwhile, and so on
     libvirtd.virsh(pair.state, pair.source.gateway, "migrate-setspeed", instance.name, "16")
     pair.source.migrate(instance, pair.target, SECOND)
     assert eventually(lambda: pair.ask(pair.target, instance, "/busy"), pair.patience_s) == "0"
-    assert pair.ask(pair.target, instance, "/next") == "2"
+    assert pair.ask(pair.target, instance, "/next", timeout_s=pair.patience_s) == "2"
 
 
 # moves that are cut off
@@ -320,7 +320,7 @@ def filled(pair: KvmPair, instance: Instance) -> None:
     volume = libvirtd.pool(pair.state, pair.source.gateway) / f"{instance.name}.{instance.disks[0].name}.raw"
     with open(volume, "r+b") as file:  # in the last part, which the small file system in front does not use yet
         file.seek(190 * 2**20)
-    assert pair.ask(pair.source, instance, "/memory?kept") == "kept"
+    assert pair.ask(pair.source, instance, "/memory?kept", timeout_s=pair.patience_s) == "kept"
     libvirtd.virsh(pair.state, pair.source.gateway, "migrate-setspeed", instance.name, "20")
 
 
@@ -342,7 +342,7 @@ def test_a_driver_dies_in_the_middle(pair: KvmPair, slow: Instance, newcomer: st
     assert driver.stdin
     driver.stdin.write(pickle.dumps((*pair.accesses, slow)))
     driver.stdin.close()
-    eventually(lambda: under_way(pair.source, slow), 20)
+    eventually(lambda: under_way(pair.source, slow), 60)
     driver.send_signal(signal.SIGKILL)
     driver.wait()
     claim = SECOND
@@ -358,7 +358,7 @@ def test_a_driver_dies_in_the_middle(pair: KvmPair, slow: Instance, newcomer: st
     assert here.look(slow).power is Power.RUNNING
     assert there.look(slow).power is Power.ABSENT
     assert eventually(lambda: pair.ask(here, slow, "/memory"), pair.patience_s) == "kept"
-    assert pair.ask(here, slow, "/next") == "3"
+    assert pair.ask(here, slow, "/next", timeout_s=pair.patience_s) == "3"
 
 
 def test_a_lease_that_lapses_in_the_middle(pair: KvmPair, slow: Instance) -> None:
@@ -373,26 +373,26 @@ def test_a_lease_that_lapses_in_the_middle(pair: KvmPair, slow: Instance) -> Non
     handed_over(pair, slow, SECOND)
     with pytest.raises(Stale):
         pair.source.migrate(slow, pair.target, Lapsing())
-    eventually(lambda: not under_way(pair.source, slow), 10)
+    eventually(lambda: not under_way(pair.source, slow), 60)
     assert pair.source.look(slow).power is Power.RUNNING
-    assert pair.ask(pair.source, slow, "/next") == "3"
+    assert pair.ask(pair.source, slow, "/next", timeout_s=pair.patience_s) == "3"
 
 
 def test_the_targets_libvirt_dies_in_the_middle(pair: KvmPair, slow: Instance) -> None:
     filled(pair, slow)
     handed_over(pair, slow, SECOND)
     thread, errors = later(lambda: pair.source.migrate(slow, pair.target, SECOND))
-    eventually(lambda: under_way(pair.source, slow), 20)
+    eventually(lambda: under_way(pair.source, slow), 60)
     libvirtd.kill(pair.state, pair.target.gateway)
     libvirtd.up(pair.state)
-    thread.join(60)
+    thread.join(180)
     assert isinstance(errors[0], HypervisorError)
     assert errors[0].retry
     libvirtd.virsh(pair.state, pair.source.gateway, "migrate-setspeed", slow.name, "1000", check=False)
-    assert pair.ask(pair.source, slow, "/next") == "3"
+    assert pair.ask(pair.source, slow, "/next", timeout_s=pair.patience_s) == "3"
     patiently(lambda: pair.source.migrate(slow, pair.target, SECOND))  # what arrived by half may be long in dying
     assert eventually(lambda: pair.ask(pair.target, slow, "/memory"), pair.patience_s) == "kept"
-    assert pair.ask(pair.target, slow, "/next") == "4"
+    assert pair.ask(pair.target, slow, "/next", timeout_s=pair.patience_s) == "4"
 
 
 def test_a_target_that_cannot_be_reached_is_as_it_was(pair: KvmPair, instance: Instance) -> None:
@@ -405,7 +405,7 @@ def test_a_target_that_cannot_be_reached_is_as_it_was(pair: KvmPair, instance: I
         source.migrate(instance, target, SECOND)
     assert caught.value.retry
     assert target.look(instance) == before
-    assert pair.ask(source, instance, "/next") == "2"
+    assert pair.ask(source, instance, "/next", timeout_s=pair.patience_s) == "2"
 
 
 def test_through_unix_sockets_there_and_back(pair: KvmPair, instance: Instance, tmp_path: Path) -> None:
@@ -462,11 +462,11 @@ def test_a_libvirt_that_hangs(pair: KvmPair, instance: Instance) -> None:
             hanging.look(instance)
         with pytest.raises(Unreachable):
             Kvm(access).look(instance)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
         assert [finding.level for finding in hanging.doctor()] == ["bad"]
     finally:
         os.kill(pid, signal.SIGCONT)
-    assert eventually(lambda: hanging.look(instance), 10) == Seen(instance.name)
+    assert eventually(lambda: hanging.look(instance), 30) == Seen(instance.name)
 
 
 def test_a_libvirt_that_comes_back(pair: KvmPair, instance: Instance) -> None:
@@ -475,7 +475,7 @@ def test_a_libvirt_that_comes_back(pair: KvmPair, instance: Instance) -> None:
     libvirtd.kill(pair.state, pair.source.gateway)
     with pytest.raises(Unreachable):
         pair.source.look(instance)
-    assert pair.ask(pair.source, instance, "/next") == "2"
+    assert pair.ask(pair.source, instance, "/next", timeout_s=pair.patience_s) == "2"
     libvirtd.up(pair.state)
     assert pair.source.look(instance).power is Power.RUNNING
 

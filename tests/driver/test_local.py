@@ -251,7 +251,7 @@ def test_what_does_not_want_to_end(
     took_s = time.monotonic() - began
     assert local.look(box()).power in (Power.STOPPED, Power.PAUSED, Power.ABSENT)
     assert [pid for pid in mine | set(below(folder)) if local_process.started(pid)] == []
-    assert took_s < 3
+    assert took_s < 15, "the chain ends by itself after 20 s"
 
 
 def descendants(folder: Path) -> set[int]:

@@ -30,19 +30,21 @@ def main() -> int:
     kinds = [kind for kind in KINDS if not options.kinds or kind in options.kinds]
     if options.act in ("up", "down") and os.geteuid():
         return _complain("cannot bring up hypervisors: that takes root")
-    state = options.state.resolve()
-    for kind in kinds if options.act != "down" else reversed(kinds):
-        module = import_module(KINDS[kind])
-        if options.act == "packages":
-            print(*module.missing(), sep="\n", end="\n" if module.missing() else "")
-            continue
-        if options.act == "up":
-            if module.missing():
-                return _complain(f"cannot bring up {kind}: apt-get install {' '.join(module.missing())}")
-            module.up(state)
-        elif options.act == "down":
-            module.down(state)
-        print(*module.status(state), sep="\n")
+    kept = options.state.resolve()
+    workers = sorted(kept.glob("gw*")) if options.act == "down" else []  # those of pytest-xdist leave theirs there
+    for state in (kept, *workers):
+        for kind in kinds if options.act != "down" else reversed(kinds):
+            module = import_module(KINDS[kind])
+            if options.act == "packages":
+                print(*module.missing(), sep="\n", end="\n" if module.missing() else "")
+                continue
+            if options.act == "up":
+                if module.missing():
+                    return _complain(f"cannot bring up {kind}: apt-get install {' '.join(module.missing())}")
+                module.up(state)
+            elif options.act == "down":
+                module.down(state)
+            print(*module.status(state), sep="\n")
     return 0
 
 

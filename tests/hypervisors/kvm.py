@@ -66,8 +66,10 @@ class KvmPair:
     def files_instance(self, name: str) -> Instance:
         return self.instance(name, disks=(), files=(Files(f"{name}-files", ("/state/log",), 4096),))
 
-    def ask(self, hypervisor: Hypervisor, instance: Instance, path: str) -> str | None:
-        return ask(self._access(hypervisor), instance, path)
+    def ask(
+        self, hypervisor: Hypervisor, instance: Instance, path: str, *, timeout_s: float | None = None
+    ) -> str | None:
+        return ask(self._access(hypervisor), instance, path, timeout_s or ASK_S, timeout_s or 0.0)
 
     def log(self, hypervisor: Hypervisor, instance: Instance) -> list[str]:
         with self._copy(hypervisor, instance) as copied:
@@ -113,31 +115,43 @@ class KvmPair:
 
 
 def pair(folder: Path) -> KvmPair:
-    """The pair of this checkout. `folder` is not used: what the gateways keep stays for the next run."""
+    """The pair of this checkout, or of a worker of pytest-xdist. `folder` is not used: what the gateways keep stays for
+    the next run."""
     if os.geteuid():
         raise MissingError("two libvirt daemons in namespaces take root")
     if libvirtd.missing():
         raise MissingError(f"not installed: {', '.join(libvirtd.missing())}")
-    libvirtd.up(STATE)
-    found = KvmPair(STATE)
+    state = STATE / os.environ.get("PYTEST_XDIST_WORKER", "")
+    libvirtd.up(state)
+    found = KvmPair(state)
     found.clean()
     return found
 
 
-def ask(access: Access, instance: Instance, path: str, answer_s: float = ASK_S) -> str | None:
-    """What the counter answers at a gateway, asked from beside it; None when nobody does, or 503."""
+def ask(access: Access, instance: Instance, path: str, answer_s: float = ASK_S, unreached_s: float = 0.0) -> str | None:
+    """What the counter answers at a gateway, asked from beside it; None when nobody does, or 503.
+
+    While nobody can be reached there at all it is tried again, for `unreached_s`.
+    """
+    end = time.monotonic() + unreached_s
+    while True:
+        answer = _answer(access, f"{instance.address}:80", path, answer_s)
+        if not answer.startswith(b"HTTP/1.0 502") or time.monotonic() > end:
+            break
+        time.sleep(0.05)
+    found = re.search(rb"HTTP/1.0 200 OK\r\nContent-Length: \d+\r\n\r\n(.*)", answer, re.S)
+    return found[1].decode() if found else None
+
+
+def _answer(access: Access, host: str, path: str, answer_s: float) -> bytes:
+    """What the proxy at the gateway and the counter behind it say; nothing where that takes too long."""
     by = urlsplit(access.options["proxy"])
-    host = f"{instance.address}:80"
     try:
         with socket.create_connection((by.hostname, by.port), timeout=answer_s) as there:
             there.sendall(f"CONNECT {host} HTTP/1.0\r\n\r\nGET {path} HTTP/1.0\r\n\r\n".encode())
-            answer = b""
-            while more := there.recv(4096):
-                answer += more
+            return b"".join(iter(lambda: there.recv(4096), b""))
     except OSError:
-        return None
-    found = re.search(rb"HTTP/1.0 200 OK\r\nContent-Length: \d+\r\n\r\n(.*)", answer, re.S)
-    return found[1].decode() if found else None
+        return b""
 
 
 def sweep(state: Path, gateway: str) -> None:

@@ -13,7 +13,7 @@ import uuid
 from pathlib import Path
 
 from meghdwar.driver.hypervisor import Access
-from tests.hypervisors import guest, network, processes
+from tests.hypervisors import STATE, guest, network, processes
 from tests.hypervisors.network import GATEWAYS, Network
 from tests.hypervisors.processes import run
 
@@ -86,7 +86,7 @@ def missing() -> list[str]:
 def up(state: Path) -> None:
     """Both daemons answer, and there is an image of the counter to make guests from."""
     lab = network.up(state)
-    guest.build(state / "images" / IMAGE, state / "kernel")
+    guest.build(state / "images" / IMAGE, STATE / "kernel")  # downloaded once for all that are brought up here
     for gateway in GATEWAYS:
         start(state, lab, gateway)
     for gateway in GATEWAYS:

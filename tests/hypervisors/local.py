@@ -17,9 +17,10 @@ from meghdwar.resources import tosca
 
 IMAGES = Path(str(tosca())) / "examples" / "images"
 PORT = 8080
+ASK_S = 2.0
 
 
-def ask(address: str, port: int, path: str, within_s: float = 2.0) -> str | None:
+def ask(address: str, port: int, path: str, within_s: float = ASK_S) -> str | None:
     """The body of the answer, if it is 200; None for any other answer and for none."""
     with suppress(OSError, ValueError), socket.create_connection((address, port), within_s) as connection:
         connection.settimeout(within_s)
@@ -71,12 +72,14 @@ class LocalPair:
             name, disks=(), environment=environment, files=(Files(f"{name}-files", ("/state/log",), 4096),)
         )
 
-    def ask(self, hypervisor: Hypervisor, instance: Instance, path: str) -> str | None:
+    def ask(
+        self, hypervisor: Hypervisor, instance: Instance, path: str, *, timeout_s: float | None = None
+    ) -> str | None:
         try:
             address, _, port = hypervisor.endpoint(instance).partition(":")
         except HypervisorError:
             return None
-        return ask(address, int(port), path)
+        return ask(address, int(port), path, timeout_s or ASK_S)
 
     def log(self, hypervisor: Hypervisor, instance: Instance) -> list[str]:
         return self._log(hypervisor, instance).read_text().splitlines()

@@ -11,9 +11,12 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import ssl
 import time
 from collections.abc import Sequence
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -195,16 +198,26 @@ def pools(state: Path, gateway: str) -> Path:
 
 def sweep(state: Path, gateway: str) -> None:
     """No instance, volume or profile is left there, whoever made it."""
-    names = [each["name"] for each in json.loads(lxc(state, gateway, "list", "--format", "json"))]
+    names = listed(state, gateway, "instances")
     if names:
         lxc(state, gateway, "delete", "--force", *names)
     for pool in ("default", "plain"):
-        for volume in json.loads(lxc(state, gateway, "storage", "volume", "list", pool, "--format", "json")):
-            if volume["type"] == "custom" and "/" not in volume["name"]:
-                lxc(state, gateway, "storage", "volume", "delete", pool, volume["name"])
-    for profile in json.loads(lxc(state, gateway, "profile", "list", "--format", "json")):
-        if profile["name"] != "default":
-            lxc(state, gateway, "profile", "delete", profile["name"])
+        for volume in listed(state, gateway, f"storage-pools/{pool}/volumes/custom"):
+            lxc(state, gateway, "storage", "volume", "delete", pool, volume)
+    for profile in listed(state, gateway, "profiles"):
+        if profile != "default":
+            lxc(state, gateway, "profile", "delete", profile)
+
+
+def listed(state: Path, gateway: str, path: str) -> list[str]:
+    """The names of what is there, without snapshots; past the driver, and without a process for it."""
+    connection = HTTPConnection("lxd")
+    connection.sock = socket.socket(socket.AF_UNIX)
+    with closing(connection):
+        connection.sock.connect(str(folder(state, gateway) / "lib" / "unix.socket"))
+        connection.request("GET", f"/1.0/{path}")
+        urls: list[str] = json.load(connection.getresponse())["metadata"]
+    return [url.rpartition("/")[2] for url in urls if "/snapshots/" not in url]
 
 
 def pair(folder: Path) -> LxdPair:

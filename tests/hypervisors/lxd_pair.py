@@ -6,6 +6,7 @@ import ctypes
 import os
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tests.hypervisors import lxd, network
 
 CLONE_NEWNET = 0x40000000
 DISK_BYTES = 200 * 2**20
+ASK_S = 1.0
 
 
 class LxdPair:
@@ -59,9 +61,11 @@ class LxdPair:
         files = (Files(f"{name}-files", ("/state/log",), 4096),)
         return self.instance(name, disks=(), files=files, environment={"STATE": "/state"})
 
-    def ask(self, hypervisor: Hypervisor, instance: Instance, path: str, *, timeout_s: float = 1.0) -> str | None:
+    def ask(
+        self, hypervisor: Hypervisor, instance: Instance, path: str, *, timeout_s: float | None = None
+    ) -> str | None:
         assert instance.address is not None
-        return ask(self.lab.namespace(hypervisor.gateway), instance.address, path, timeout_s)
+        return ask(self.lab.namespace(hypervisor.gateway), instance.address, path, timeout_s or ASK_S)
 
     def log(self, hypervisor: Hypervisor, instance: Instance) -> list[str]:
         try:
@@ -79,8 +83,8 @@ class LxdPair:
         os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
 
     def clean(self) -> None:
-        for access in self.accesses:
-            lxd.sweep(self.state, access.gateway)
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(lambda access: lxd.sweep(self.state, access.gateway), self.accesses))
         while self._others:
             self._others.pop().close()
 

@@ -101,14 +101,15 @@ def test_paused_in_the_middle_of_everything(pair: LxdPair, name: str) -> None:
 
     def ask() -> None:
         while not over.is_set():
-            pair.ask(pair.source, instance, "/next", timeout_s=0.1)
+            pair.ask(pair.source, instance, "/next", timeout_s=0.3)
 
     askers = [Thread(target=ask) for _ in range(4)]
     for asker in askers:
         asker.start()
+    before: list[str] = []
     try:
         for _ in range(10):
-            time.sleep(0.1)
+            eventually(lambda: len(pair.log(pair.source, instance)) > len(before), 30)  # noqa: B023
             assert pair.source.pause(instance, FIRST) == "signals"
             before = pair.log(pair.source, instance)
             time.sleep(0.05)
@@ -119,7 +120,6 @@ def test_paused_in_the_middle_of_everything(pair: LxdPair, name: str) -> None:
         over.set()
         for asker in askers:
             asker.join()
-    assert len(before) > 10
 
 
 def test_paused_while_a_file_is_open_for_writing(pair: LxdPair, name: str) -> None:
@@ -190,9 +190,9 @@ def sending(pair: LxdPair, gateway: str) -> int | None:
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             words = (process / "cmdline").read_bytes().split(b"\0")
-            if words[:2] == [b"btrfs", b"send"] and words[-2].endswith(b"/.migration-send"):
-                here = os.readlink(process / "ns/mnt") == os.readlink(f"/proc/{holder}/ns/mnt")
-                return int(process.name) if here else None
+            last = words[:2] == [b"btrfs", b"send"] and words[-2].endswith(b"/.migration-send")
+            if last and os.readlink(process / "ns/mnt") == os.readlink(f"/proc/{holder}/ns/mnt"):
+                return int(process.name)
     return None
 
 
@@ -517,7 +517,7 @@ def test_a_daemon_that_stands_still(pair: LxdPair, name: str) -> None:
         began = time.monotonic()
         with pytest.raises(Unreachable, match="no answer in time"):
             impatient.look(instance)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
         findings = list(impatient.doctor())
         assert [finding.level for finding in findings] == ["bad"]
     finally:

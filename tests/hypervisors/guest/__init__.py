@@ -5,6 +5,7 @@ An image is a folder with `vmlinuz` and `initrd.gz`; nothing in it is made twice
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import hashlib
 import re
@@ -50,8 +51,15 @@ def build(folder: Path, cache: Path) -> Path:
 def debian_kernel(cache: Path) -> Path:
     """The unpacked package of the kernel that linux-image-cloud-amd64 stands for."""
     unpacked = cache / "kernel"
-    if any((unpacked / "boot").glob("vmlinuz-*")):
-        return unpacked
+    cache.mkdir(parents=True, exist_ok=True)
+    with open(cache / "lock", "w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if not any((unpacked / "boot").glob("vmlinuz-*")):
+            _download_kernel(unpacked)
+    return unpacked
+
+
+def _download_kernel(unpacked: Path) -> None:
     depends = run(["apt-cache", "depends", "linux-image-cloud-amd64"])
     package = re.search(r"Depends: (linux-image-\S+)", depends)
     if not package:
@@ -61,10 +69,8 @@ def debian_kernel(cache: Path) -> Path:
         if got.returncode:
             raise RuntimeError(f"cannot download {package[1]}: {got.stderr.strip()}")
         run(["dpkg-deb", "-x", next(Path(made).glob("*.deb")), Path(made) / "unpacked"])
-        cache.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(unpacked, ignore_errors=True)
         shutil.move(Path(made) / "unpacked", unpacked)
-    return unpacked
 
 
 def _initramfs(kernel: Path) -> bytes:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from meghdwar.cli import mdw, options
-from meghdwar.driver import drift
+from meghdwar.driver import clusters, drift
 from meghdwar.driver.fsck import CODES
 
 ROOT = Path(__file__).parents[1]
@@ -48,7 +48,8 @@ def test_the_tutorial_of_the_first_move_works(tmp_path: Path) -> None:
 
 def test_every_problem_of_fsck_is_on_its_page() -> None:
     page = (ROOT / "docs/how-to/fsck.md").read_text(encoding="utf-8")
-    assert re.findall(r"^\| `([a-z-]+)` \| ([^|]*) \|", page, re.MULTILINE) == [*CODES.items(), *drift.CODES.items()]
+    codes = [*CODES.items(), *drift.CODES.items(), *clusters.CODES.items()]
+    assert re.findall(r"^\| `([a-z-]+)` \| ([^|]*) \|", page, re.MULTILINE) == codes
 
 
 def test_the_reference_has_every_command_and_every_option() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from meghdwar import bundle as bundles
 from meghdwar.bundle import Bundle
-from meghdwar.driver import heat, mend
+from meghdwar.driver import clusters, heat, mend
 from meghdwar.driver.cloud_api import CloudError
 from meghdwar.driver.control import Driver
 from meghdwar.driver.instance import Instance
@@ -63,6 +63,9 @@ def adopt(
         record = driver.record(bundle, router, images, given, stack=stack)
     driver.admit(record)
     driver.stacks.make(record, bundle)
+    for change in clusters.changes(driver, record):
+        if not change.known:
+            driver.stacks.tell(clusters.follow(driver, change))
     picture, asked = driver.stacks.picture(record, bundle), driver.wanted(record.name)
     done = []
     for instance, host in asked.instances():

@@ -22,7 +22,7 @@ from threading import Lock
 
 from meghdwar import bundle as bundles
 from meghdwar.bundle import Bundle
-from meghdwar.driver import follow
+from meghdwar.driver import clusters, follow
 from meghdwar.driver import router as routers
 from meghdwar.driver.account import Account, account
 from meghdwar.driver.cloud_api import CloudError
@@ -142,6 +142,11 @@ class Driver:
         instances = [each.instance for each in self.inventory.instances(application=record.name)]
         return self.stacks.nova(access, record, self.bundle(record), instances)
 
+    def servers(self, stack: str) -> list[GatewayRecord]:
+        """The gateways that are servers of a stack."""
+        known = self.inventory.gateways()
+        return [each for each in known if (each.access.hypervisor, each.access.endpoint) == (NOVA, stack)]
+
     # applications
     def wanted(self, application: str) -> Wanted:
         """What the plan of an application that is up asks for."""
@@ -157,7 +162,9 @@ class Driver:
         key = (record.digest, record.parameters)
         if key not in self._wanted:
             self._wanted[key] = wanted(self.bundle(record), json.loads(record.parameters))
-        return self._wanted[key]
+        if record.stack is None:
+            return self._wanted[key]
+        return clusters.with_members(self._wanted[key], self.bundle(record), self.servers(record.stack))
 
     def bundle(self, record: ApplicationRecord) -> Bundle:
         """The bundle that an application was brought up from."""
@@ -489,6 +496,8 @@ class Driver:
         )
 
     def _place_for(self, act: str, asked: Wanted, gateway: str) -> None:
+        if cluster := self.inventory.gateway(gateway).access.options.get(clusters.LEFT):
+            raise DriverError(f"cannot {act}: it has left {cluster}; mdw adopt makes anew what the plan names")
         capacity = asked.gateways[gateway].capacity
         if capacity is not None and self.inventory.count_at(gateway) >= capacity:
             raise DriverError(f"cannot {act}: it is full ({capacity} cloudlets)")

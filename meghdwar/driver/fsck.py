@@ -14,7 +14,7 @@ from meghdwar.driver.inventory import InstanceRecord
 from meghdwar.driver.operation import COMPENSATED, COMPLETED, ENDED, WAITING, Operation
 
 # how a problem can be mended without asking anybody
-START, REMOVE, REROUTE = "start", "remove", "reroute"
+START, REMOVE, REROUTE, FOLLOW = "start", "remove", "reroute", "follow"
 
 # code -> what it is about, for the reference
 CODES: Mapping[str, str] = {

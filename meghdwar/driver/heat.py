@@ -257,8 +257,11 @@ def server_among(cloud: Cloud, bundle: Bundle, made: Mapping[str, str], gateway:
         asked = f"look at the node of {gateway}"
         node = senlin.ask("GET", f"/nodes/{_id(made, part['node'])}", asked=asked, missing=True).get("node")
     else:
-        of = next((n for n, p in parts.items() if "cluster" in p and gateway in _members(bundle, n)), None)
-        node = None if of is None else senlin.node_of(_id(made, parts[of]["cluster"]), gateway)
+        clusters = [name for name, each in parts.items() if "cluster" in each]
+        # what the plan does not name has joined one of them
+        of = [name for name in clusters if gateway in _members(bundle, name)] or ([] if part else clusters)
+        nodes = (senlin.node_of(_id(made, parts[name]["cluster"]), gateway) for name in of)
+        node = next((found for found in nodes if found is not None), None)
     if node is None or not node["physical_id"]:
         why = f"cannot tell which server {gateway} is: it has no node; complete the stack with mdw adopt"
         raise CloudError(why, status=404)

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from meghdwar.driver import drift
+from meghdwar.driver import clusters, drift
 from meghdwar.driver import router as routers
 from meghdwar.driver.cloud_api import CloudError
 from meghdwar.driver.control import Driver
-from meghdwar.driver.fsck import REMOVE, REROUTE, START, Picture, Problem, detect
+from meghdwar.driver.fsck import FOLLOW, REMOVE, REROUTE, START, Picture, Problem, detect
 from meghdwar.driver.hypervisor import Claim, Hypervisor, HypervisorError, Power, Seen, Stale
 from meghdwar.driver.instance import Disk, Instance
-from meghdwar.driver.inventory import InstanceRecord
+from meghdwar.driver.inventory import InstanceRecord, Taken
 from meghdwar.driver.operation import ENDED, RUNNING, WAITING, Busy, DriverError, Operation
 
 AT_ONCE = 16  # gateways that are looked at together
@@ -52,6 +52,7 @@ def _of_stacks(driver: Driver, found: Picture) -> Iterator[Problem]:
         try:
             cloud = driver.stacks.cloud(stack.cloud)
             yield from drift.detect(cloud, driver.bundle(record), stack.name, homes, stopped)
+            yield from (change.problem for change in clusters.changes(driver, record))
         except CloudError as error:
             yield Problem("cloud-silent", str(error), f"see openstack --os-cloud {stack.cloud} stack list")
 
@@ -129,6 +130,8 @@ def mend(driver: Driver, problem: Problem) -> Mended:
     """Does what the problem says may be done without asking, if it is still so. Raises nothing but JournalError."""
     if problem.mend is None:
         return Mended(problem, error=problem.help)
+    if problem.mend == FOLLOW:
+        return _follow(driver, problem)
     record = driver.inventory.instance(problem.instance)
     try:
         claim = driver.journal.claim(record.name, driver.owner)
@@ -146,6 +149,18 @@ def mend(driver: Driver, problem: Problem) -> Mended:
         return Mended(problem, error=str(error))
     finally:
         driver.journal.release(claim)
+
+
+def _follow(driver: Driver, problem: Problem) -> Mended:
+    error = ""
+    for record in driver.inventory.applications():
+        try:
+            for change in clusters.changes(driver, record) if record.stack is not None else ():
+                if change.problem == problem:
+                    return Mended(problem, done=clusters.follow(driver, change))
+        except (CloudError, Taken) as found:
+            error = str(found)
+    return Mended(problem, error=error) if error else Mended(problem, done="it is gone already")
 
 
 def _again(driver: Driver, record: InstanceRecord) -> Picture:

@@ -176,6 +176,14 @@ class Nova:
     def close(self) -> None:
         return
 
+    def bereft(self, instance: Instance) -> bool:
+        """Whether its server runs and its state, which is this gateway's, is attached to nothing: the server was made
+        anew, and the one before it writes no more."""
+        with self._asking(f"look at the state of {instance.name}"):
+            states = self._states(instance).values()
+            free = all((state.writer, state.status) == (self._gateway, "available") for state in states)
+            return bool(states) and free and _active(self._server())
+
     # holding
     def hold(self, instance: Instance, claim: Claim, *, writer: bool | None = None) -> None:
         with self._asking(f"hold {instance.name}"):

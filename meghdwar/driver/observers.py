@@ -48,6 +48,9 @@ class Observer:
     def finished(self, operation: Operation) -> None:
         """What somebody left was worked: to its end, or until it has to wait again."""
 
+    def tended(self, application: str, done: str) -> None:
+        """Something was done for the stack of an application."""
+
     def lost(self, what: str, error: Stale) -> None:
         """Somebody else has taken over what we worked on."""
 
@@ -82,6 +85,9 @@ class Observers(Observer):
 
     def finished(self, operation: Operation) -> None:
         self._tell("finished", operation)
+
+    def tended(self, application: str, done: str) -> None:
+        self._tell("tended", application, done)
 
     def lost(self, what: str, error: Stale) -> None:
         self._tell("lost", what, error)

@@ -172,7 +172,7 @@ class Picture:
         """Volume, the resource that attaches it, and the server where it shall be."""
         made = self._resources()
         for instance, gateway in work:
-            if gateway is None or gateway not in self._built() or instance.subscriber is not None:
+            if gateway is None or self._stands(gateway) or instance.subscriber is not None:
                 continue
             cloudlet = next(item for item in self._bundle.plan.each(Cloudlet) if item.name == instance.cloudlet)
             parts = [self._bundle.plan.made.get(mount.state, {}) for mount in cloudlet.state]
@@ -225,12 +225,13 @@ class Picture:
             elif "at" in made and gateway is not None:
                 result[made["at"]] = gateway
             if "server" in made:
-                stands = gateway is None or gateway not in self._built()
-                result[made["server"]] = "" if stands or gateway is None else self._server_of(gateway)
+                nowhere = gateway is None or self._stands(gateway)
+                result[made["server"]] = "" if nowhere or gateway is None else self._server_of(gateway)
         return result
 
-    def _built(self) -> set[str]:
-        return {gateway.name for gateway in self._bundle.plan.each(Gateway) if not gateway.stands}
+    def _stands(self, gateway: str) -> bool:
+        """Whether it is none of the stack's servers; what the plan does not name has joined a cluster of the stack."""
+        return any(each.stands for each in self._bundle.plan.each(Gateway) if each.name == gateway)
 
 
 _TAKEN: Any = object()

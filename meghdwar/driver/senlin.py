@@ -65,8 +65,9 @@ class Senlin:
         return list(self.ask("GET", "/nodes", asked=asked, cluster_id=cluster)["nodes"])
 
     def node_of(self, cluster: str, gateway: str) -> dict[str, Any] | None:
-        """The node that is this gateway. A cluster may call it as it likes: what we wrote into it tells."""
-        found = [node for node in self.nodes(cluster) if node["metadata"].get(GATEWAY) == gateway]
+        """The node that is this gateway. A cluster may call it as it likes: what we wrote into it tells. What it has
+        made of its own goes by the name that it gave."""
+        found = [node for node in self.nodes(cluster) if node["metadata"].get(GATEWAY, node["name"]) == gateway]
         return next(iter(sorted(found, key=lambda node: node["created_at"] or "")), None)
 
     def make_node(self, gateway: str, name: str, profile: str, cluster: str) -> None:

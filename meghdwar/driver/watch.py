@@ -11,7 +11,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
@@ -20,10 +20,11 @@ from threading import Thread
 from typing import Protocol, TypeVar, cast
 
 from meghdwar.driver.at_hand import AtHand
+from meghdwar.driver.cloud_api import CloudError
 from meghdwar.driver.control import Event
 from meghdwar.driver.follow import Followed, Noted, Ours, Outcome
 from meghdwar.driver.hypervisor import HypervisorError, Stale
-from meghdwar.driver.inventory import Unknown
+from meghdwar.driver.inventory import Taken, Unknown
 from meghdwar.driver.lanes import Lanes
 from meghdwar.driver.logs import about
 from meghdwar.driver.observers import Observer as Observer
@@ -38,6 +39,7 @@ LOG = logging.getLogger(__name__)
 TICK_S = 0.2  # the shortest time between two looks at what is ripe
 CROWD_EVERY_S = 1.0  # how often we look at all who share an instance, however many sightings there are of them
 LEFT_EVERY_S = 2.0  # how often we look for what other drivers left
+TEND_EVERY_S = 15.0  # how often we look at what the cloud has made of a stack
 SWEEP_EVERY_S = 30.0  # how often every subscriber is looked at again, wherever she was seen
 START_S = 30.0  # a stream without a sighting for so long says nothing: then our own clock has to do
 TAKEOVER_S = 30.0  # what its own driver has not taken up for so long is anybody's
@@ -90,6 +92,28 @@ class Alone:
         return True
 
 
+class Tends(Protocol):
+    """Looks after the stacks of applications; see tending."""
+
+    def stacks(self) -> Sequence[str]:
+        """The applications that have one."""
+        ...
+
+    def tend(self, application: str) -> Iterable[str]:
+        """Does what there is to do; each thing that was done, as a sentence."""
+        ...
+
+
+class NoStacks:
+    """Nobody looks after stacks here."""
+
+    def stacks(self) -> Sequence[str]:
+        return ()
+
+    def tend(self, application: str) -> Iterator[str]:
+        yield from ()
+
+
 class HandedOver(Exception):
     """We were told to end in the middle of an operation: the claim is given back, and another driver goes on."""
 
@@ -107,6 +131,7 @@ class Settings:
     in_step: bool = False
     left_every_s: float = LEFT_EVERY_S
     sweep_every_s: float = SWEEP_EVERY_S
+    tend_every_s: float = TEND_EVERY_S
     takeover_s: float = TAKEOVER_S
     grace_s: float = GRACE_S
     patience_s: float = PATIENCE_S
@@ -143,6 +168,7 @@ class Watch:
     members: Members = field(default_factory=Alone)
     observer: Observer = field(default_factory=Observer)
     clock: Clock = field(default_factory=Clock)
+    tends: Tends = field(default_factory=NoStacks)
 
     def __post_init__(self) -> None:
         self.tally = Tally()
@@ -197,7 +223,7 @@ class Watch:
             reader = Thread(target=self._read, args=(stream,), name="sightings", daemon=True)
             reader.start()
         self._unknown_until = time.monotonic() + (0.0 if stream is None else START_S)
-        next_left = next_sweep = 0.0
+        next_left = next_sweep = next_tend = 0.0
         while not self._ending():
             now = time.monotonic()
             if now >= next_left or self._new.is_set():
@@ -207,6 +233,9 @@ class Watch:
             if now >= next_sweep:
                 self._sweep()
                 next_sweep = now + self.settings.sweep_every_s * random.uniform(0.5, 1.5)  # noqa: S311
+            if now >= next_tend:
+                self._tend_stacks()
+                next_tend = now + self.settings.tend_every_s * random.uniform(0.5, 1.5)  # noqa: S311
             self._ripen()
             self.observer.looked(self._lanes.waiting, self._lanes.working)
             if self._end_of_stream.is_set():
@@ -367,6 +396,29 @@ class Watch:
             self._failed("look who has stayed", error)
             return ()
 
+    # the stacks
+    def _tend_stacks(self) -> None:
+        try:
+            found = self.tends.stacks()
+        except Exception as error:
+            self._failed("look for stacks", error)
+            return
+        for application in found:
+            lane = f"stack of {application}"  # is no instance's name
+            ours = self.settings.application in (None, application) and self.members.mine(application)
+            if ours and not self._lanes.has(lane):
+                self._lanes.put(lane, partial(self._tend, application))
+
+    def _tend(self, application: str) -> None:
+        if self._ending():
+            return
+        try:
+            for done in self.tends.tend(application):
+                self.observer.tended(application, done)
+                self.nudge()
+        except Exception as error:
+            self._failed(f"look after the stack of {application}", error)
+
     # what was left
     def _finish_left(self, now: float) -> None:
         try:
@@ -437,6 +489,8 @@ class Watch:
 
     def _failed(self, what: str, error: Exception) -> None:
         """Tells it; a mistake of ours with where it was made."""
-        ours = not isinstance(error, DriverError | HypervisorError | JournalError | Unknown | OSError)
+        ours = not isinstance(
+            error, CloudError | DriverError | HypervisorError | JournalError | Unknown | Taken | OSError
+        )
         LOG.warning("cannot %s: %s", what, error, exc_info=error if ours else None)
         self.observer.failed(what, error)

@@ -1,4 +1,4 @@
-"""A cloud in memory with one stack of the plug-in's kind, for what a real one cannot be made to show at will."""
+"""A cloud in memory with one stack, for what a real one cannot be made to show at will."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import yaml
 from meghdwar.driver.cloud_api import CloudError, Silent
 
 HOMES = ("edge_a", "edge_b")
+MADE = ("saves", "arena_saves", *HOMES, "edges", "grow", "heal", "edge_a_profile", "edge_b_profile")
 
 
 class OneCloud:
@@ -26,12 +27,22 @@ class OneCloud:
         self.fails: list[str] = []
         self.silent: set[str] = set()
         self.hidden: set[str] = set()
+        self.policies = ["grow", "heal"]
         self.acts: list[str] = []
         self._events = itertools.count(1)
 
     def _server(self, home: str, number: int = 1) -> dict[str, Any]:
-        address = {"addr": f"10.0.0.{HOMES.index(home) + 1}", "OS-EXT-IPS:type": "fixed"}
+        address = {"addr": f"10.0.0.{[*HOMES, home].index(home) + 1}", "OS-EXT-IPS:type": "fixed"}
         return {"id": f"server-{home}-{number}", "status": "ACTIVE", "addresses": {"net": [address]}}
+
+    def join(self, node: str) -> None:
+        """The cluster has made a node of its own."""
+        self.servers[node] = self._server(node)
+
+    def leave(self, node: str) -> None:
+        """The node is gone, and its server with it."""
+        if self.at == self.servers.pop(node)["id"]:
+            self.attach("")
 
     def heal(self, home: str) -> None:
         """The server is made anew, and nothing is attached to it."""
@@ -87,9 +98,8 @@ class OneCloud:
         if path.endswith("/preview"):
             return {"resource_changes": {"updated": [{"resource_name": "arena_saves", "resource_type": "OS::X"}]}}
         if path.endswith("/resources"):
-            names = ["saves", "arena_saves", *HOMES]
             state = {"resource_status": "CREATE_COMPLETE"}
-            return {"resources": [{"resource_name": n, "physical_resource_id": n, **state} for n in names]}
+            return {"resources": [{"resource_name": n, "physical_resource_id": n, **state} for n in MADE]}
         if path.endswith("/events"):
             return {"events": [{"id": next(self._events), "resource_name": "x", "resource_status": "COMPLETE"}]}
         if method == "PATCH":
@@ -108,7 +118,7 @@ class OneCloud:
         head = {"id": "s1", "stack_name": body["stack_name"], "outputs": outputs, **state}
         self.stack = {**head, "parameters": parameters | body["parameters"]}
         self.volume = {"metadata": {}}
-        self.attach(self.servers[self.stack["parameters"]["arena_at"]]["id"])
+        self.attach(self._wanted_at())
 
     def _update(self, parameters: Mapping[str, Any]) -> None:
         assert self.stack is not None
@@ -117,13 +127,35 @@ class OneCloud:
         self.stack["stack_status"] = "UPDATE_FAILED" if reason else "UPDATE_COMPLETE"
         self.stack["stack_status_reason"] = reason
         if not reason:
-            self.attach(self.servers[self.stack["parameters"]["arena_at"]]["id"])
+            self.attach(self._wanted_at())
+
+    def _wanted_at(self) -> str:
+        """The server that the parameters of the stack name: with the plug-in by its gateway."""
+        told = (self.stack or {})["parameters"]
+        return str(told["arena_server"] if "arena_server" in told else self.servers[told["arena_at"]]["id"])
 
     def _clustering(self, method: str, path: str, body: Any) -> dict[str, Any] | None:
+        if path == "/policies":
+            return {"policies": [{"id": each, "name": f"arena-{each}-abcdefghij12"} for each in self.policies]}
+        if path.startswith("/policies/"):
+            name = path.removeprefix("/policies/")
+            if method == "DELETE" and name in self.policies:
+                self.policies.remove(name)
+            return {} if name in self.policies else None
         if path.endswith("/policies"):
-            return {"cluster_policies": []}
+            return {"cluster_policies": [{"policy_id": each, "enabled": True} for each in self.policies]}
+        if self.stack is None:
+            return None
+        if path == "/nodes":
+            return {"nodes": [self._node(home) for home in self.servers]}
         home = path.removeprefix("/nodes/")
-        return {"node": {"physical_id": self.servers[home]["id"]}} if self.stack and home in self.servers else None
+        return {"node": self._node(home)} if home in self.servers else None
+
+    def _node(self, home: str) -> dict[str, Any]:
+        """What Senlin has of a gateway; what we have not made it knows by a name alone."""
+        written = {"meghdwar_gateway": home} if home in HOMES else {}
+        times = {"created_at": "", "status": "ACTIVE"}
+        return {"id": home, "name": home, "metadata": written, "physical_id": self.servers[home]["id"], **times}
 
     def _compute(self, method: str, path: str, body: Any) -> dict[str, Any] | None:
         if path == "/flavors/detail":

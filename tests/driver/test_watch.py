@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from meghdwar.driver import follow
+from meghdwar.driver.cloud_api import CloudError
 from meghdwar.driver.control import Driver, Event
 from meghdwar.driver.follow import Followed, Noted, Outcome, Wished
 from meghdwar.driver.hypervisor import Stale
@@ -25,7 +26,7 @@ from meghdwar.driver.track import Sighting, load
 from meghdwar.driver.watch import HandedOver, Observer, Settings, Tally, Watch
 from tests.site import Site
 
-QUICK = Settings(left_every_s=0.05, sweep_every_s=0.1, takeover_s=0.2, grace_s=1.0)
+QUICK = Settings(left_every_s=0.05, sweep_every_s=0.1, tend_every_s=0.05, takeover_s=0.2, grace_s=1.0)
 
 
 def until(true: Callable[[], object], within_s: float = 10.0) -> None:
@@ -119,6 +120,10 @@ class Notes(Observer):
         self.failures: list[str] = []
         self.losses: list[str] = []
         self.bad: list[Bad] = []
+        self.done: list[tuple[str, str]] = []
+
+    def tended(self, application: str, done: str) -> None:
+        self.done.append((application, done))
 
     def failed(self, what: str, error: Exception) -> None:
         self.failures.append(f"{what}: {error}")
@@ -138,6 +143,22 @@ def running(watch: Watch, stream: Iterable[Sighting | Bad] | None) -> threading.
     thread = threading.Thread(target=watch.run, args=(stream,), daemon=True)
     thread.start()
     return thread
+
+
+class Stacked:
+    """Looks after stacks: the first look at each fails, as when its cloud is away."""
+
+    def __init__(self, *applications: str) -> None:
+        self.applications, self.looks = applications, dict.fromkeys(applications, 0)
+
+    def stacks(self) -> Sequence[str]:
+        return self.applications
+
+    def tend(self, application: str) -> Iterator[str]:
+        self.looks[application] += 1
+        if self.looks[application] == 1:
+            raise CloudError("cannot look: no answer")
+        yield "node-1 is a gateway now"
 
 
 # taking in and acting
@@ -573,3 +594,28 @@ def test_a_sweep_makes_nothing_ripe_before_its_time(site: Site) -> None:
     thread.join(10)
     assert load(driver.inventory.subscriber("arena", "anna").state)["arena"].since["edge_a"] >= t
     assert driver.inventory.instance(record.name).gateway == "edge_b"
+
+
+# stacks
+def test_stacks_are_looked_after_again_and_again_each_by_itself() -> None:
+    stacked, notes = Stacked("arena", "shop"), Notes()
+    watch = Watch(Paper(), QUICK, observer=notes, tends=stacked)
+    thread = running(watch, None)
+    until(lambda: min(stacked.looks.values()) > 2)
+    watch.stop()
+    thread.join(10)
+    assert {application for application, _ in notes.done} == {"arena", "shop"}
+    assert sorted(notes.failures) == [
+        "look after the stack of arena: cannot look: no answer",
+        "look after the stack of shop: cannot look: no answer",
+    ]
+
+
+def test_the_stack_of_another_application_is_left_alone() -> None:
+    stacked = Stacked("arena", "shop")
+    watch = Watch(Paper(), replace(QUICK, application="shop"), tends=stacked)
+    thread = running(watch, None)
+    until(lambda: stacked.looks["shop"] > 1)
+    watch.stop()
+    thread.join(10)
+    assert stacked.looks["arena"] == 0

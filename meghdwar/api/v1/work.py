@@ -25,6 +25,7 @@ from meghdwar.driver.inventory import Task, Unknown
 from meghdwar.driver.lanes import Lanes
 from meghdwar.driver.mobility import Sighting
 from meghdwar.driver.operation import ENDED, Busy, DriverError, JournalError, Operation
+from meghdwar.driver.tending import Tending
 from meghdwar.driver.watch import HandedOver, Settings, Watch
 
 LOG = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ class Works:
     def __init__(self, driver: Driver, workers: int, gone: Callable[[str], object] = lambda application: None) -> None:
         self.driver = driver
         self._gone = gone
-        self.watch = Watch(driver, Settings(workers=workers, grace_s=STOP_S / 2))
+        self.watch = Watch(driver, Settings(workers=workers, grace_s=STOP_S / 2), tends=Tending(driver))
         driver.listener = self.watch.hear
         self._tasks = Lanes(APPLICATIONS)
         self._look = Flag()

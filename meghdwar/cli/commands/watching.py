@@ -24,6 +24,7 @@ from meghdwar.driver.observers import Observers, listeners
 from meghdwar.driver.operation import DriverError, Operation
 from meghdwar.driver.reach import keep_asking
 from meghdwar.driver.stream import Bad, Clock, read, replayed
+from meghdwar.driver.tending import Tending
 from meghdwar.driver.track import Sighting
 from meghdwar.driver.watch import Alone, Observer, Settings, Tally, Watch
 
@@ -46,6 +47,7 @@ def watch(options: Namespace, driver: Driver) -> int:
             _settings(options),
             observer=Observers(metrics, Printed(options, driver)),
             clock=Clock() if options.speed is None else Clock.of_replay(options.speed),
+            tends=Tending(driver),
         )
         driver.listener = listeners([driver.listener, metrics], loop.hear)
         stack.enter_context(_ended_by_signals(loop))  # before anything can be waited for
@@ -126,6 +128,9 @@ class Printed(Observer):
     def finished(self, operation: Operation) -> None:
         found = row(self._driver, operation)
         self._print(sentence(found), {"finished": found})
+
+    def tended(self, application: str, done: str) -> None:
+        self._print(done, {"tended": {"application": application, "done": done}})
 
     def passed_over(self, bad: Bad) -> None:
         self._print(f"mdw: {bad}", {"bad": {"place": bad.place, "why": bad.why}}, error=True)

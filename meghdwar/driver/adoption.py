@@ -62,7 +62,7 @@ def adopt(
         given = inputs_of(bundle, _settled(driver, stack).parameters)
         record = driver.record(bundle, router, images, given, stack=stack)
     driver.admit(record)
-    driver.stacks.make(record, bundle)
+    driver.make_stack(record)
     for change in clusters.changes(driver, record):
         if not change.known:
             driver.stacks.tell(clusters.follow(driver, change))

@@ -217,12 +217,21 @@ class Driver:
         """Makes the stack of an application that was made known, and every instance, that is not there yet."""
         record = self.inventory.application(application)
         if record.stack is not None:
-            self.stacks.make(record, self.bundle(record))
+            self.make_stack(record)
         return [
             operation
             for instance, gateway in self.wanted(application).instances()
             if (operation := self.build(instance, gateway, reason)) is not None
         ]
+
+    def make_stack(self, record: ApplicationRecord) -> None:
+        """The stack of an application is there and complete, and what it will leave behind is noted. Raises
+        CloudError."""
+        self.stacks.make(record, self.bundle(record))
+        self._note_leavings(record)
+
+    def _note_leavings(self, record: ApplicationRecord) -> None:
+        self.inventory.add_leavings(record.name, self.stacks.leavings(record, self.bundle(record)))
 
     def _stack_may_come(self, record: ApplicationRecord, bundle: Bundle) -> None:
         """Raises DriverError where a stack cannot be made, or was and is gone."""
@@ -350,7 +359,7 @@ class Driver:
         done = [self._terminate(record) for record in self.inventory.instances(application=application)]
         operations = [operation for operation in done if operation is not None]
         if all(operation.status in ENDED for operation in operations):
-            left = self.stacks.delete(record, self.bundle(record)) if record.stack is not None else []
+            left = self._delete_stack(record) if record.stack is not None else []
             self._forget(record)
             if left:
                 raise CloudError(
@@ -358,6 +367,11 @@ class Driver:
                     f"hand; {application} itself is down"
                 )
         return operations
+
+    def _delete_stack(self, record: ApplicationRecord) -> list[str]:
+        """What is left of it. What Heat forgets is noted first: whoever goes on with this finds it by that."""
+        self._note_leavings(record)
+        return self.stacks.delete(record, self.bundle(record), self.inventory.leavings(record.name))
 
     def _give_up_servers(self, application: str) -> None:
         """Ends what was begun at servers of a stack that is gone: there is nothing to go on with, or back to."""

@@ -273,15 +273,33 @@ def _members(bundle: Bundle, cluster: str) -> tuple[str, ...]:
 
 
 # deleting
-def delete(cloud: Cloud, bundle: Bundle, name: str, tell: Tell = _quiet, timeout_s: float = TIMEOUT_S) -> list[str]:
-    """Deletes the stack and what it would leave behind. What is left all the same, each with a name to look for."""
+def leavings(cloud: Cloud, bundle: Bundle, name: str) -> list[str]:
+    """The policies that the deletion of the stack would leave behind, by id; none when it is gone."""
+    wanted = [step.resource for step in bundle.plan.complete if step.act == "delete-policy"]
+    if not wanted or find(cloud, name) is None:
+        return []
+    made = resources(cloud, name)
+    return [made[resource] for resource in wanted if resource in made]
+
+
+def delete(
+    cloud: Cloud,
+    bundle: Bundle,
+    name: str,
+    tell: Tell = _quiet,
+    timeout_s: float = TIMEOUT_S,
+    noted: Sequence[str] = (),
+) -> list[str]:
+    """Deletes the stack and what it would leave behind. What is left all the same, each with a name to look for. The
+    policies that were `noted` go also when the stack is gone already."""
     stack = find(cloud, name)
     if stack is None:
+        _delete_policies(cloud, noted, tell)
         return list(_orphans(cloud, bundle, name))
     if stack.state != "DELETE_IN_PROGRESS":
         stack = await_stack(cloud, stack.id, tell, timeout_s)
     made = resources(cloud, stack.id)
-    policies = [made[s.resource] for s in bundle.plan.complete if s.act == "delete-policy" and s.resource in made]
+    policies = {*noted, *leavings(cloud, bundle, stack.id)}
     for attempt in (1, 2):
         tell(f"deleting stack {name}")
         cloud.ask("orchestration", "DELETE", f"/stacks/{name}/{stack.id}", asked=f"delete stack {name}", missing=True)
@@ -290,11 +308,15 @@ def delete(cloud: Cloud, bundle: Bundle, name: str, tell: Tell = _quiet, timeout
             break
         if attempt == 2:
             raise CloudError(f"cannot delete stack {name}: {reason}; see openstack stack failures list {name}")
+    _delete_policies(cloud, sorted(policies), tell)
+    return list(_leftovers(cloud, bundle, made))
+
+
+def _delete_policies(cloud: Cloud, policies: Sequence[str], tell: Tell) -> None:
     senlin = Senlin(cloud)
     for policy in policies:
         tell(f"deleting policy {policy}")
         senlin.remove("policies", policy, f"delete policy {policy}")
-    return list(_leftovers(cloud, bundle, made))
 
 
 def _orphans(cloud: Cloud, bundle: Bundle, name: str) -> Iterator[str]:

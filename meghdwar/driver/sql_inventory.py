@@ -18,7 +18,17 @@ from meghdwar.driver.inventory import (
     Unknown,
 )
 from meghdwar.driver.plain import fit, to_access, to_instance, to_text
-from meghdwar.driver.tables import applications, claims, gateways, instances, now, operations, subscribers, tasks
+from meghdwar.driver.tables import (
+    applications,
+    claims,
+    gateways,
+    instances,
+    leavings,
+    now,
+    operations,
+    subscribers,
+    tasks,
+)
 from meghdwar.driver.transactions import Prepared, Transactions
 
 PATIENCE_S = 10.0
@@ -140,9 +150,21 @@ class SqlInventory:
                 raise Taken(f"cannot remove application {name}: {there} instances of it are left; mdw down ends them")
             connection.execute(delete(subscribers).where(subscribers.c.application == name))
             connection.execute(delete(tasks).where(tasks.c.application == name))
+            connection.execute(delete(leavings).where(leavings.c.application == name))
             connection.execute(delete(applications).where(applications.c.name == name))
 
         self._transactions.write(work)
+
+    def leavings(self, application: str) -> list[str]:
+        """The policies that the stack of an application leaves behind, by id."""
+        query = select(leavings.c.policy).where(leavings.c.application == application)
+        return sorted(self._names(query))
+
+    def add_leavings(self, application: str, policies: Sequence[str]) -> None:
+        rows = [{"application": application, "policy": policy} for policy in policies]
+        if rows:
+            add = self._insert(leavings).values(rows).on_conflict_do_nothing()
+            self._transactions.write(lambda connection, _: connection.execute(add))
 
     # tasks
     def tasks(self) -> list[Task]:

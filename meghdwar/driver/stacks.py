@@ -121,10 +121,16 @@ class Stacks:
                 f"openstack stack failures list {found.name}, or take it away with mdw down {record.name}"
             )
 
-    def delete(self, record: ApplicationRecord, bundle: Bundle) -> list[str]:
-        """Nothing is left of the stack but what is returned, each with a name to look for. Raises CloudError."""
+    def leavings(self, record: ApplicationRecord, bundle: Bundle) -> list[str]:
+        """The policies that its deletion leaves behind, to be noted before. Raises CloudError."""
         name = self.of(record)
-        return heat.delete(self.cloud(name.cloud), bundle, name.name, self.tell)
+        return heat.leavings(self.cloud(name.cloud), bundle, name.name)
+
+    def delete(self, record: ApplicationRecord, bundle: Bundle, noted: Sequence[str] = ()) -> list[str]:
+        """Nothing is left of the stack but what is returned, each with a name to look for; the policies that were
+        `noted` go with it. Raises CloudError."""
+        name = self.of(record)
+        return heat.delete(self.cloud(name.cloud), bundle, name.name, self.tell, noted=noted)
 
 
 def _parameters(record: ApplicationRecord) -> Mapping[str, Any]:

@@ -60,6 +60,15 @@ tasks = Table(
     Column("asked_at", Float, nullable=False),
 )
 
+# Policies that Heat forgets when it deletes a stack, written down before it does.
+leavings = Table(
+    "leavings",
+    metadata,
+    Column("application", Text, nullable=False),
+    Column("policy", Text, nullable=False),
+    PrimaryKeyConstraint("application", "policy"),
+)
+
 instances = Table(
     "instances",
     metadata,

@@ -171,3 +171,29 @@ def test_what_somebody_stopped_stays_so(driver: Driver, cloud: OneCloud) -> None
     driver.power("stop", "arena")
     assert cloud.at == ""
     assert tend(driver) == []
+
+
+# what a stack leaves behind
+def test_what_a_stack_left_is_deleted_when_it_is_gone_already(driver: Driver, cloud: OneCloud, release: str) -> None:
+    cloud.policies.append("somebody else's")
+    cloud.stack = None  # by hand, or by a mdw down that died after it
+    assert [each.status for each in driver.down("arena")] == [COMPLETED]
+    assert cloud.policies == (["somebody else's"] if release == "zed" else ["grow", "heal", "somebody else's"])
+    assert driver.inventory.leavings("arena") == []
+
+
+def test_a_down_that_died_is_gone_on_with(
+    driver: Driver, cloud: OneCloud, release: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("meghdwar.driver.senlin.Senlin.remove", die)
+        if release == "zed":
+            with pytest.raises(KeyboardInterrupt):
+                driver.down("arena")
+            assert (cloud.stack, cloud.policies) == (None, ["grow", "heal"])
+    driver.down("arena")
+    assert release == "plugin" or cloud.policies == []
+    assert driver.inventory.applications() == []

@@ -24,7 +24,7 @@ from meghdwar.driver.sql_inventory import SqlInventory
 from meghdwar.driver.transactions import Transactions, shown
 
 SCHEMA = "0004"  # the newest of meghdwar/driver/migrations
-OLDER = frozenset({"0001", "0002"})  # those before it, which are upgraded
+OLDER = frozenset({"0001", "0002", "0003"})  # those before it, which are upgraded
 _UPGRADE_LOCK = 0x6D656768  # of PostgreSQL: any number that nobody else has
 OPEN_S = 5.0  # the longest that `open` waits for a database that is locked or just starting
 

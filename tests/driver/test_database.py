@@ -92,7 +92,9 @@ def test_the_migrations_make_the_tables_that_the_code_uses(tmp_path: Path) -> No
 
     from meghdwar.driver.tables import metadata
 
-    assert ScriptDirectory("meghdwar/driver/migrations").get_current_head() == database.SCHEMA
+    scripts = ScriptDirectory("meghdwar/driver/migrations")
+    assert scripts.get_current_head() == database.SCHEMA
+    assert {each.revision for each in scripts.walk_revisions()} == {*database.OLDER, database.SCHEMA}
     opened = database.open(str(tmp_path / "a.db"))
     with opened.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": "meghdwar_schema"})

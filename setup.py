@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 DRIVER = [
     "SQLAlchemy>=2.0.30,<3",
     "alembic>=1.13,<2",
-    "cryptography>=45",
+    "cryptography>=45,<51",
     "prometheus-client>=0.20,<1",
     "rich>=13,<16",
     "tooz>=6,<9",

@@ -208,7 +208,15 @@ def normative_types() -> str:
             "NFV and MEC profiles",
             ("tosca_simple_profile_for_nfv_1_0_0.yaml", "tosca_simple_profile_for_mec_1_0_0.yaml"),
         ),
-        ("ETSI NFV-SOL 001", ("etsi_nfv_sol001_common_types.yaml", "etsi_nfv_sol001_vnfd_types.yaml")),
+        (
+            "ETSI NFV-SOL 001",
+            (
+                "etsi_nfv_sol001_common_types.yaml",
+                "etsi_nfv_sol001_vnfd_types.yaml",
+                "etsi_nfv_sol001_vnfd_types_2_7.yaml",
+            ),
+        ),
+        ("ETSI MEC 037", ("MecAppDTypes.yaml",)),
     ):
         lines += ["", f"## {title}"]
         for file in files:

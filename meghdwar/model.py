@@ -316,6 +316,17 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
+class SecurityRule:
+    """What may pass a port; without limits all port numbers."""
+
+    direction: Value
+    ether_type: Value
+    protocol: Value
+    port_min: Value = None
+    port_max: Value = None
+
+
+@dataclass(frozen=True, slots=True)
 class Port:
     name: str
     origin: Span
@@ -327,6 +338,7 @@ class Port:
     mac_address: Value = None
     security: Value = None
     count: int = 1
+    rules: tuple[SecurityRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,6 +418,7 @@ class ServerScaling:
     cooldown_s: int = 0
     alarms: tuple[Alarm, ...] = ()
     clustered: bool = False  # by the cluster manager, not by the stack itself
+    cluster_if_bare: bool = False  # the same where there is a cluster manager and its servers are all that there is
 
 
 Element: TypeAlias = (

@@ -26,24 +26,35 @@ def typed(page: Path) -> str:
     return "\n".join(text for language, text in blocks if not language)
 
 
-def test_the_tutorial_of_the_first_move_works(tmp_path: Path) -> None:
+def run(page: Path, folder: str, application: str, tmp_path: Path) -> str:
+    """What the page's commands print; everything is in that folder of /tmp, and gone at the end."""
     programs = tmp_path / "bin"
     programs.mkdir()
     for name, module in (("mdw", "meghdwar.cli.mdw"), ("mdw-compile", "meghdwar.cli.compile")):
         (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" -m {module} "$@"\n')
         (programs / name).chmod(0o755)
-    script = typed(TUTORIAL).replace("/tmp/", f"{tmp_path}/").replace(".venv/bin", str(programs))  # noqa: S108
+    script = typed(page).replace("/tmp/", f"{tmp_path}/").replace(".venv/bin", str(programs))  # noqa: S108
     done = subprocess.run(
         ["bash", "-e", "-c", script], cwd=ROOT, capture_output=True, text=True, env=os.environ | {"HOME": str(tmp_path)}
     )
-    database = tmp_path / "first-move/meghdwar.db"
+    database = tmp_path / folder / "meghdwar.db"
     if database.exists():  # it stopped half way: nothing of it goes on running
-        subprocess.run([programs / "mdw", "down", "arena-local", "--database", database], check=False)
+        subprocess.run([programs / "mdw", "down", application, "--database", database], check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("arena-local-arena is at edge_b, gap ") == 1
-    assert done.stdout.count("arena-local-arena is at edge_a, gap ") == 1
-    assert done.stdout.count("everything is as it should be") == 2
-    assert not (tmp_path / "first-move").exists()
+    assert not (tmp_path / folder).exists()
+    return done.stdout
+
+
+def test_the_tutorial_of_the_first_move_works(tmp_path: Path) -> None:
+    told = run(TUTORIAL, "first-move", "arena-local", tmp_path)
+    assert told.count("arena-local-arena is at edge_b, gap ") == 1
+    assert told.count("arena-local-arena is at edge_a, gap ") == 1
+    assert told.count("everything is as it should be") == 2
+
+
+def test_a_vnf_moves_from_its_package_on(tmp_path: Path) -> None:
+    told = run(ROOT / "docs/how-to/move-a-vnf.md", "a-vnf", "arena-vnf", tmp_path)
+    assert told.count("arena-vnf-arena is at edge_b, gap ") == 1
 
 
 def test_every_problem_of_fsck_is_on_its_page() -> None:

@@ -341,6 +341,8 @@ def _fits(bound: Bound, allowed: tuple[str, ...], scope_of: TypeDef) -> bool:
             return True
         if name.endswith(".Root") and raw is not None:
             return True
+        if raw is None and bound.type.is_a(name):  # a type that comes from elsewhere, such as a VDU to our vocabulary
+            return True
     return False
 
 

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Protocol
 
 from meghdwar import resources
-from meghdwar.compiler import grammar, rules
+from meghdwar.compiler import grammar, published, rules
 from meghdwar.compiler.scope import TYPE_KINDS, RawType, Scope
 from meghdwar.compiler.source import LIST, MAP, Node, read
 from meghdwar.diagnostics import Diagnostic, Rule, Span, did_you_mean
@@ -284,6 +284,9 @@ class _Loader:
                 else posixpath.normpath(posixpath.join(url.removeprefix("file:"), name))
             )
         if "://" in name or name.startswith("file:"):
+            known = published.packaged(name)
+            if known is not None:
+                return library(known)
             help_ = "put the file beside the descriptor and import it by its path"
             self.say(
                 rules.IMPORT_REMOTE, target.span, f"cannot import {name!r}: nothing is fetched while compiling", help_

@@ -425,26 +425,3 @@ def test_a_vnf() -> None:
         Port("cp", AT, network="vl", server="VDU1"),
         Network("vl", AT, cidr="10.0.0.0/24"),
     )
-
-
-def test_scaling_aspects() -> None:
-    aspects = {"w": {"max_scale_level": 3, "step_deltas": ("d1", "d2")}}
-    deltas = {"d1": {"number_of_instances": 1}, "d2": {"number_of_instances": 2}}
-    application = lowered(
-        node("VDU1", VDU),
-        node("VDU2", VDU),
-        policies=(
-            policy("a", "tosca.policies.nfv.ScalingAspects", aspects=aspects),
-            policy("i", "tosca.policies.nfv.VduInitialDelta", "VDU1", initial_delta={"number_of_instances": 1}),
-            policy("j", "tosca.policies.nfv.VduInitialDelta", "VDU2", initial_delta={"number_of_instances": 2}),
-            policy("d", "tosca.policies.nfv.VduScalingAspectDeltas", "VDU1", aspect="w", deltas=deltas),
-            policy("l", "tosca.policies.nfv.InstantiationLevels", default_level="large"),
-            policy(
-                "v", "tosca.policies.nfv.VduInstantiationLevels", "VDU1", levels={"large": {"number_of_instances": 2}}
-            ),
-        ),
-    )
-    assert list(application.each(ServerScaling)) == [
-        ServerScaling("VDU2_scaling", ("VDU2",), AT, 2, 2, 2),
-        ServerScaling("VDU1_scaling", ("VDU1",), AT, 1, 6, 2, 1),
-    ]

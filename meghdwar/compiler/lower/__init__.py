@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
 from meghdwar.compiler import rules
-from meghdwar.compiler.lower import edge_table, nfv, policies, standard
+from meghdwar.compiler.lower import edge_table, moving_vdu, nfv, nfv_policies, policies, standard
 from meghdwar.compiler.lower.scope import Item, Scope
 from meghdwar.compiler.topology import Group, Placed, Policy, Template, Topology
 from meghdwar.diagnostics import Diagnostic, Severity
@@ -45,7 +45,10 @@ NODES: Mapping[str, Lowering[Template]] = {
     "tosca.nodes.nfv.VDU": standard.server,
     "tosca.nodes.nfv.CP": standard.port,
     "tosca.nodes.nfv.VL": standard.network,
+    "tosca.nodes.mec.MecApp": nfv.mec_application,
     "tosca.nodes.nfv.Vdu.Compute": nfv.vdu,
+    "tosca.nodes.nfv.Vdu.OsContainer": moving_vdu.container,
+    "tosca.nodes.nfv.Vdu.OsContainerDeployableUnit": moving_vdu.moving_unit,
     "tosca.nodes.nfv.Vdu.VirtualBlockStorage": nfv.storage,
     "tosca.nodes.nfv.Vdu.VirtualObjectStorage": nfv.object_storage,
     "tosca.nodes.nfv.VduCp": nfv.connection_point,
@@ -62,12 +65,13 @@ POLICIES: Mapping[str, Lowering[Policy]] = {
     "tosca.policies.tacker.Monitoring": policies.other,
     "tosca.policies.nfv.AffinityRule": policies.affinity,
     "tosca.policies.nfv.AntiAffinityRule": policies.affinity,
-    "tosca.policies.nfv.VduInitialDelta": nfv.initial_delta,
-    "tosca.policies.nfv.VduScalingAspectDeltas": nfv.scaling,
+    "tosca.policies.nfv.VduInitialDelta": nfv_policies.fixed,
+    "tosca.policies.nfv.VduInstantiationLevels": nfv_policies.fixed,
+    "tosca.policies.nfv.VduScalingAspectDeltas": nfv_policies.scaling,
+    "tosca.policies.nfv.SecurityGroupRule": nfv_policies.security_rule,
     # these say something of the ones above, or of nothing that a stack can hold
     "tosca.policies.nfv.ScalingAspects": policies.spoken_for,
     "tosca.policies.nfv.InstantiationLevels": policies.spoken_for,
-    "tosca.policies.nfv.VduInstantiationLevels": policies.spoken_for,
     "tosca.policies.nfv.VirtualLinkBitrateInitialDelta": policies.spoken_for,
     "tosca.policies.nfv.VirtualLinkBitrateScalingAspectDeltas": policies.spoken_for,
     "tosca.policies.nfv.VirtualLinkInstantiationLevels": policies.spoken_for,

@@ -202,7 +202,7 @@ def mobility(policy: Policy, scope: Scope) -> Iterator[Item]:
     read = _Reader(policy, scope)
     yield Mobility(
         name=policy.name,
-        cloudlets=tuple(dict.fromkeys(policy.targets)),
+        cloudlets=tuple(name for name in dict.fromkeys(policy.targets) if name not in scope.topology.groups),
         origin=policy.origin,
         strategy=read.text("strategy", "precopy"),
         trigger=read.text("trigger", "serving-cell"),

@@ -17,6 +17,7 @@ SERVERS = ("tosca.nodes.Compute", "tosca.nodes.Abstract.Compute", "tosca.nodes.n
 
 
 STORAGE = ("tosca.nodes.BlockStorage", "tosca.nodes.Storage.BlockStorage", "tosca.nodes.nfv.Vdu.VirtualBlockStorage")
+MOVABLE = ("tosca.nodes.nfv.Vdu.Compute", "tosca.nodes.nfv.Vdu.OsContainerDeployableUnit")
 SCALINGS = ("tosca.policies.Scaling", "tosca.policies.nfv.VduScalingAspectDeltas", "tosca.policies.nfv.VduInitialDelta")
 
 
@@ -30,6 +31,7 @@ class Scope:
     scaled: frozenset[str]  # the templates that a policy makes grow and shrink
     wanted: Mapping[str, tuple[tuple[str | int, ...], ...]]  # what others ask of a template's operations
     cuts: frozenset[tuple[str, str]]  # requirements (source, target) that close a circle: they order nothing
+    moving: frozenset[str] = frozenset()  # the VDUs that follow a subscriber: cloudlets, and no servers of the stack
     chains: dict[str, list[tuple[str, Operation]]] = field(default_factory=dict)
     _servers: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -44,6 +46,9 @@ class Scope:
         self = cls(topology, values, sources, frozenset(), _wanted(topology), _cuts(topology))
         policies = (p for p in topology.policies.values() if any(p.type.is_a(name) for name in SCALINGS))
         self.scaled = frozenset(name for policy in policies for name in self.members(policy))
+        mobilities = self.policies("meghdwar.policies.Mobility")
+        targets = {name: topology.templates[name] for policy in mobilities for name in self.members(policy)}
+        self.moving = frozenset(n for n, t in targets.items() if any(t.type.is_a(vdu) for vdu in MOVABLE))
         return self
 
     def known(self, value: Value) -> Value:
@@ -54,13 +59,13 @@ class Scope:
         return self.topology.templates.get(name) if name is not None else None
 
     def servers(self, name: str) -> tuple[str, ...]:
-        """The servers that a template ends up on, through all its hosts; a server is its own."""
+        """The servers that a template ends up on, through all its hosts; a server is its own, a cloudlet is none."""
         known, stack, begun = self._servers, [name], set()
         while stack:  # hosts before what stands on them, each once; a circle ends where it began
             here = stack[-1]
             template = self.template(here)
             if here in known or template is None or is_server(template):
-                known.setdefault(here, () if template is None else (here,))
+                known.setdefault(here, () if template is None or here in self.moving else (here,))
                 stack.pop()
                 continue
             below = [r.target for r in hosts(template) if r.target is not None]
@@ -87,6 +92,11 @@ class Scope:
                 seen.add(name)
                 stack.extend(reversed(self.topology.groups[name].members))
         return tuple(found)
+
+    def serves_moving(self, name: str) -> bool:
+        """Whether a template is there for VDUs that move, and for nothing else."""
+        users = [source.name for source, _ in self.sources.get(name, ())]
+        return bool(users) and self.moving.issuperset(users)
 
     def unused(self, name: str) -> str:
         """A name for an element that is no node template: one that no node template has."""

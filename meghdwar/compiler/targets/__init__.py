@@ -26,6 +26,10 @@ def target(name: str) -> Target:
 
     def make(application: Application, heat: str) -> tuple[Stack, Plan, list[Diagnostic]]:
         made: tuple[Stack, Plan, list[Diagnostic]]
+        if name == "senlin" and any(isinstance(e, ServerScaling) and e.cluster_if_bare for e in application.elements):
+            from meghdwar.compiler.targets.bare import settled
+
+            application = settled(application, heat)
         if any(isinstance(e, EDGE) or (isinstance(e, ServerScaling) and e.clustered) for e in application.elements):
             made = import_module(TARGETS[name]).make(application, heat)
         else:

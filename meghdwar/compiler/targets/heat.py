@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from math import ceil
 
 from meghdwar.compiler import rules
-from meghdwar.compiler.targets import choices, scaling
+from meghdwar.compiler.targets import choices, ports, scaling
 from meghdwar.compiler.targets.build import GIB, Build, Row, Rows
 from meghdwar.compiler.targets.hot import Data, protect
 from meghdwar.diagnostics import Diagnostic
@@ -269,18 +269,15 @@ def outside_network(named: Value, build: Build) -> Data:
     return build.value(named)
 
 
-_NETWORK: list[Data] = [{"custom_constraint": "neutron.network"}]
-
-
 def private_network(build: Build) -> Data:
     return build.parameter(
-        "private_network", description="The network for servers.", default="private", constraints=_NETWORK
+        "private_network", description="The network for servers.", default="private", constraints=ports.NETWORK
     )
 
 
 def public_network(build: Build) -> Data:
     return build.parameter(
-        "public_network", description="The network for floating addresses.", default="public", constraints=_NETWORK
+        "public_network", description="The network for floating addresses.", default="public", constraints=ports.NETWORK
     )
 
 
@@ -302,11 +299,6 @@ def network_attribute(element: Network, path: Path, build: Build) -> Data:
 def port(element: Port, build: Build) -> Iterator[Diagnostic]:
     """A port; one that nothing links to a network asks for it when the stack is created."""
     name = element.name
-    where = (
-        build.reference(element.network)
-        if element.network is not None
-        else build.parameter(f"{name}_network", description=f"The network of the port {name}.", constraints=_NETWORK)
-    )
     address: Data = [{"ip_address": build.value(element.address)}] if element.address is not None else None
     if address is not None and build.unit is not None:
         address = None
@@ -317,13 +309,15 @@ def port(element: Port, build: Build) -> Iterator[Diagnostic]:
             "let the network give the addresses",
         )
     properties: dict[str, Data] = {
-        "network": where,
+        "network": ports.network(element, build),
         "fixed_ips": address,
         "mac_address": build.value(element.mac_address) if build.unit is None else None,
         "binding:vnic_type": build.value(element.vnic_type),
         "port_security_enabled": False if element.security is False else None,
         "security_groups": build.value(element.security) if isinstance(element.security, tuple) else None,
     }
+    if element.rules:
+        properties["security_groups"] = [{"get_resource": ports.guard(element, build)}]
     after = (build.part(element.network, "subnet"),) if element.network and element.network in build.elements else ()
     build.stack.resource(
         build.names[name], "OS::Neutron::Port", properties, element.origin, f"the port {name}", depends_on=after

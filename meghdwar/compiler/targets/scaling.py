@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from meghdwar.compiler import rules
-from meghdwar.compiler.targets import choices
+from meghdwar.compiler.targets import choices, ports
 from meghdwar.compiler.targets.build import Build
 from meghdwar.compiler.targets.hot import Data, protect
 from meghdwar.compiler.targets.releases import RELEASES
@@ -177,8 +177,7 @@ def _adjustment(element: ServerScaling, event: str) -> dict[str, Data]:
 
 def _profile(element: ServerScaling, server: Server, build: Build) -> dict[str, Data]:
     groups = build.wiring.placements.get(server.name, ())
-    ports = build.wiring.ports.get(server.name, ())
-    networks: list[Data] = [{"network": build.reference(port.network)} for port in ports if port.network is not None]
+    networks: list[Data] = [{"network": ports.network(port, build)} for port in build.wiring.ports.get(server.name, ())]
     networks += [{"network": build.value(named)} for named in server.networks]
     metadata = {key: build.value(value) for key, value in server.metadata.items()}
     if element.alarms:

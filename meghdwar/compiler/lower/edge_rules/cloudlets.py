@@ -20,7 +20,7 @@ def hosts(edge: Edge) -> Iterator[Diagnostic]:
     for cloudlet in edge.site.cloudlets.values():
         template = edge.topology.templates.get(cloudlet.name)
         found = list(template.targets("host")) if template else []
-        if len(found) != 1 and (cloudlet.state or len(found) > 1):
+        if len(found) > 1 or (cloudlet.host is None and cloudlet.state):
             where = f"at {len(found)} hosts" if found else "without a host"
             why = "it keeps state and" if cloudlet.state else "it"
             yield Diagnostic(

@@ -10,7 +10,7 @@ import os
 import sys
 from argparse import Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 if TYPE_CHECKING:
     from meghdwar.bundle import Bundle
@@ -31,6 +31,7 @@ exit status: 0 it worked, 1 the descriptor has errors, 2 the command was not und
 examples:
   mdw-compile arena.tosca.yaml                 writes arena.hot.yaml, arena.env.yaml and arena.plan.yaml
   mdw-compile --check -f sarif arena.csar      only checks, for a code scanner
+  mdw-compile -o out arena.zip                 a signed package: its signature is checked as well
   mdw-compile --target static -o - web.yaml    a stack without Senlin, to the standard output
   mdw-compile --input flavor=m1.small --graph arena.svg arena.tosca.yaml
 """
@@ -173,12 +174,22 @@ def run(options: Namespace) -> int:
 
 
 def compiled(options: Namespace, inputs: Mapping[str, object]) -> Result:
-    from meghdwar.compiler import check_file, compile_file
+    from functools import partial
 
-    work = check_file if options.check else compile_file
-    return work(
-        options.template, target=options.target, heat=options.heat, inputs=inputs, skip_unmapped=options.skip_unmapped
-    )
+    from meghdwar.compiler import check_file, check_location, compile_file, compile_location, rules
+
+    work, work_inside = (check_file, check_location) if options.check else (compile_file, compile_location)
+    given: dict[str, Any] = {
+        "target": options.target, "heat": options.heat, "inputs": inputs, "skip_unmapped": options.skip_unmapped,
+    }  # fmt: skip
+    result = work(options.template, **given)
+    if [diagnostic.rule for diagnostic in result.diagnostics] == [rules.NO_ENTRY]:
+        try:
+            from meghdwar.cli import signed
+        except ImportError:  # whoever only compiles has nothing that checks signatures
+            return result
+        return signed.inside(options.template, partial(work_inside, **given)) or result
+    return result
 
 
 # inputs

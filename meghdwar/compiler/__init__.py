@@ -97,7 +97,24 @@ def compile_file(
     descriptor and inputs give the same bytes.
     """
     with _collecting_later():
-        return _compile(path, target, heat, inputs, skip_unmapped)
+        found = open_location(path)
+        if isinstance(found, list):
+            return Result(tuple(found))
+        return _compile(*found, target, heat, inputs, skip_unmapped)
+
+
+def compile_location(
+    location: Location,
+    entry: str,
+    *,
+    target: str = "senlin",
+    heat: str = "2024.1",
+    inputs: Mapping[str, object] = NO_INPUTS,
+    skip_unmapped: bool = False,
+) -> Result:
+    """As `compile_file`, of a location that is open already."""
+    with _collecting_later():
+        return _compile(location, entry, target, heat, inputs, skip_unmapped)
 
 
 @contextmanager
@@ -112,14 +129,13 @@ def _collecting_later() -> Iterator[None]:
             gc.enable()
 
 
-def _compile(path: str, target: str, heat: str, inputs: Mapping[str, object], skip_unmapped: bool) -> Result:
-    found = open_location(path)
-    if isinstance(found, list):
-        return Result(tuple(found))
-    location, result = found[0], _understood(*found, inputs, skip_unmapped)
+def _compile(
+    location: Location, entry: str, target: str, heat: str, inputs: Mapping[str, object], skip_unmapped: bool
+) -> Result:
+    result = _understood(location, entry, inputs, skip_unmapped)
     if not result.failed and result.application is None:
         help_ = "use --check for files that only define types"
-        span = Span(found[1])
+        span = Span(entry)
         missing = Diagnostic(
             rules.NO_SERVICE_TEMPLATE, span, "cannot make a stack of this: it has no topology template", help_
         )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -290,6 +290,7 @@ def _found(package: Package, record: PackageRecord, warnings: Sequence[str]) -> 
             }
             for each in package.artifacts
         ),
+        images=tuple(asdict(image) for image in package.images),
         signed_by=package.signed_by,
         warnings=tuple(warnings[:_TOLD_MAX]),
     )

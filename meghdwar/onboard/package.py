@@ -22,9 +22,10 @@ from meghdwar.archive.fault import Fault
 from meghdwar.compiler import check_location, location, meta
 from meghdwar.compiler import rules as reading_rules
 from meghdwar.diagnostics import Diagnostic, Span
-from meghdwar.onboard import description, hashing, manifest, rules, signatures, trust, wrapper
+from meghdwar.onboard import description, hashing, images, manifest, rules, signatures, trust, wrapper
 from meghdwar.onboard.description import Description
 from meghdwar.onboard.hashing import Clock
+from meghdwar.onboard.images import Image
 from meghdwar.onboard.manifest import Listed, Manifest
 from meghdwar.onboard.trust import Trust
 
@@ -57,6 +58,7 @@ class Package:
     manifest: str
     metadata: Mapping[str, str]
     artifacts: tuple[Artifact, ...]
+    images: tuple[Image, ...]
     files: tuple[str, ...]
     signed_by: str
     archive: Archive = field(repr=False, compare=False)
@@ -154,6 +156,8 @@ class _Reading:
             return None
         checked = check_location(archive, entry)
         self.say(checked.diagnostics)
+        found_images = tuple(images.of(checked.topology, archive))
+        self.say(images.differing(checked.topology, found_images, archive, self.clock))
         about = description.of(checked.topology) or Description()
         return Package(
             vnfd_id=about.id,
@@ -166,6 +170,7 @@ class _Reading:
             manifest=listed.path,
             metadata=listed.metadata,
             artifacts=tuple(artifacts(files, found)),
+            images=found_images,
             files=tuple(archive.entries),
             signed_by=", ".join(self.signers),
             archive=archive,

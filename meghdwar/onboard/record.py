@@ -26,6 +26,7 @@ class Found:
     descriptor: str = ""
     descriptors: tuple[str, ...] = ()
     artifacts: tuple[Mapping[str, Any], ...] = ()  # path, algorithm, checksum, metadata
+    images: tuple[Mapping[str, Any], ...] = ()  # the fields of onboard.images.Image
     signed_by: str = ""
     warnings: tuple[str, ...] = ()
 

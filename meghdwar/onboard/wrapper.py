@@ -7,6 +7,7 @@ import posixpath
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from meghdwar.archive import Archive, Limits, Refused, open_archive
 from meghdwar.archive.kinds import is_definition
@@ -44,6 +45,17 @@ def find(archive: Archive) -> Wrapper | None:
         help_ = "pack NAME.csar, NAME.cms and, unless it is in the signature, NAME.cert"
         raise Refused(rules.BAD_WRAPPER, message, help_)
     return Wrapper(inner[0], signatures[0], certificates[0] if certificates else "")
+
+
+def holds_package(path: Path) -> bool:
+    """Whether a file is a sound archive with a package in it, and no package itself."""
+    try:
+        archive = open_archive(path, path.name)
+        return not isinstance(archive, list) and find(archive) is not None
+    except Refused:
+        return True  # and reading it says why
+    except OSError:
+        return False
 
 
 def archives_in(archive: Archive) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import subprocess
 import zipfile
@@ -33,6 +34,43 @@ def test_a_package_is_created(here: Here) -> None:
         "_links": {"self": {"href": url}, "packageContent": {"href": f"{url}/package_content"}},
     }
     assert answer.headers["Version"] == "1.3.0"
+
+
+IMAGE = """
+    disk:
+      type: tosca.nodes.nfv.Vdu.VirtualBlockStorage
+      artifacts: {system: {type: tosca.artifacts.nfv.SwImage, file: ../Files/image.bin}}
+      properties:
+        virtual_block_storage_data: {size_of_storage: 2 GiB}
+        sw_image_data:
+          name: tiny-image
+          version: '3'
+          container_format: bare
+          disk_format: raw
+          min_disk: 1 GiB
+          size: 16 KiB
+          checksum: {algorithm: sha-512, hash: HASH}
+"""
+
+
+def test_software_images_are_shown_with_all_that_has_to_be_said(here: Here) -> None:
+    hash_ = hashlib.sha512(ARTIFACTS["Files/image.bin"]).hexdigest()
+    (image,) = here.show(here.onboard(csar(wrong=IMAGE.replace("HASH", hash_))))["softwareImages"]
+    assert image.pop("createdAt").endswith("Z")
+    assert image == {
+        "id": "disk",
+        "name": "tiny-image",
+        "provider": "Acme",
+        "version": "3",
+        "checksum": {"algorithm": "SHA-512", "hash": hash_},
+        "isEncrypted": False,
+        "containerFormat": "BARE",
+        "diskFormat": "RAW",
+        "minDisk": 2**30,
+        "minRam": 0,
+        "size": 2**14,
+        "imagePath": "Files/image.bin",
+    }
 
 
 def test_it_is_onboarded_and_comes_back_as_it_went_in(here: Here) -> None:

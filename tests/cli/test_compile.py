@@ -14,6 +14,8 @@ import yaml
 
 from meghdwar.cli import compile as command
 from meghdwar.compiler.targets import TARGETS, releases
+from tests.onboard.authorities import cms, provider
+from tests.onboard.hostile_packages import package
 
 ROOT = Path(__file__).parents[2]
 ARENA = ROOT / "tosca/examples/arena.tosca.yaml"
@@ -189,3 +191,17 @@ def test_a_mistake_of_ours_is_one_line_and_a_status_of_its_own(
     monkeypatch.setenv("MEGHDWAR_TRACEBACK", "1")
     with pytest.raises(KeyError):
         command.main(["-o", str(tmp_path), str(HELLO)])
+
+
+def test_a_signed_package_is_compiled_from_inside_its_zip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    inner = package({"arena.yaml": ARENA.read_bytes()})
+    path = tmp_path / "arena.zip"
+    path.write_bytes(package({"arena.csar": inner, "arena.cms": cms(inner, provider())}))
+    assert command.main(["-o", str(tmp_path / "out"), str(path)]) == 0
+    assert (tmp_path / "out/arena.plan.yaml").exists()
+    assert "MDW798" in capsys.readouterr().err  # who signed it is not known to anybody here
+    assert command.main(["--check", str(path)]) == 0
+    path.write_bytes(package({"arena.csar": inner, "arena.cms": cms(inner + b"more", provider())}))
+    assert command.main(["-o", str(tmp_path / "wrong"), str(path)]) == 1
+    assert "MDW786" in capsys.readouterr().err
+    assert not (tmp_path / "wrong").exists()

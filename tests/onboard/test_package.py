@@ -11,6 +11,7 @@ import pytest
 
 from meghdwar.archive import LIMITS
 from meghdwar.compiler import compile_file
+from meghdwar.onboard.images import Image
 from meghdwar.onboard.package import Artifact, Package, read
 from tests.onboard.hostile_packages import MANIFEST, META, METADATA, RUN, VNFD, listed, package
 
@@ -170,3 +171,27 @@ def test_files_are_read_through_the_archive_and_checked_again(tmp_path: Path) ->
         file.write(data)  # somebody changes it after it was checked
     with pytest.raises(OSError, match="cannot unpack"), found.open_file("image.img") as file:
         file.read()
+
+
+IMAGE = b"an image"
+PICTURED = VNF.replace(
+    b"      properties: {name: vdu,",
+    b"      artifacts: {system: {type: tosca.artifacts.nfv.SwImage, file: images/vdu.qcow2}}\n"
+    b"      properties: {sw_image_data: {name: vdu-image, version: '1', container_format: bare, disk_format: qcow2, "
+    b"min_disk: 1 GiB, size: 8 B, checksum: {algorithm: sha-256, hash: HASH}}, name: vdu,",
+)
+
+
+def test_images_are_listed_and_have_to_be_those_that_are_meant(tmp_path: Path) -> None:
+    right = PICTURED.replace(b"HASH", hashlib.sha256(IMAGE).hexdigest().encode())
+    files = {"vnfd.yaml": right, "types/more.yaml": MORE, "images/vdu.qcow2": IMAGE}
+    assert whole(tmp_path, files).images == (
+        Image(
+            "vdu", "vdu-image", "1", "", "SHA-256", hashlib.sha256(IMAGE).hexdigest(), "BARE", "QCOW2", 2**30, 0, 8,
+            "images/vdu.qcow2",
+        ),
+    )  # fmt: skip
+    files["images/vdu.qcow2"] = b"another"
+    found, said = read_of(tmp_path, files)
+    assert found is None
+    assert said == ["MDW771 arena.csar:1:1", "MDW779 arena.csar/vnfd.yaml:18:19"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from meghdwar.onboard.record import ONBOARDED, PackageRecord, Subscription
@@ -24,6 +25,8 @@ def package(record: PackageRecord, root: str) -> dict[str, Any]:
         shown["vnfSoftwareVersion"] = found.software_version
         shown["vnfdVersion"] = found.vnfd_version
         shown["checksum"] = {"algorithm": "SHA-256", "hash": record.digest}
+        if found.images:
+            shown["softwareImages"] = [_image(each, record) for each in found.images]
         if found.artifacts:
             shown["additionalArtifacts"] = [_artifact(each) for each in found.artifacts]
     shown["onboardingState"] = record.onboarding_state
@@ -35,6 +38,27 @@ def package(record: PackageRecord, root: str) -> dict[str, Any]:
         shown["onboardingFailureDetails"] = record.failure
     shown["_links"] = _links(record, f"{root}/{record.id}")
     return shown
+
+
+def _image(found: Mapping[str, Any], record: PackageRecord) -> dict[str, Any]:
+    """VnfPackageSoftwareImageInfo; sizes in bytes, and the provider of the product where the image has none."""
+    made = datetime.fromtimestamp(record.created_at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    shown: dict[str, Any] = {
+        "id": found["id"],
+        "name": found["name"],
+        "provider": found["provider"] or (record.found.provider if record.found is not None else ""),
+        "version": found["version"],
+        "checksum": {"algorithm": found["algorithm"], "hash": found["checksum"]},
+        "isEncrypted": False,
+        "containerFormat": found["container_format"],
+        "diskFormat": found["disk_format"],
+        "createdAt": made,
+        "minDisk": found["min_disk"],
+        "minRam": found["min_ram"],
+        "size": found["size"],
+        "imageUri" if "://" in found["path"] else "imagePath": found["path"],
+    }
+    return {name: value for name, value in shown.items() if value != ""}
 
 
 def _artifact(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from meghdwar.compiler import build, inputs, rules
+from meghdwar.compiler import build, flavours, inputs, rules
 from meghdwar.compiler.check import check
 from meghdwar.compiler.documents import load
 from meghdwar.compiler.location import Location, open_location
@@ -39,6 +39,7 @@ class Result:
     topology: Topology | None = None
     application: Application | None = None
     bundle: Bundle | None = None
+    frame: Topology | None = None  # of a VNF with flavours: the one that says what it is; `topology` is the flavour's
 
     @property
     def failed(self) -> bool:
@@ -159,8 +160,31 @@ def _understood(location: Location, entry: str, given: Mapping[str, object], ski
     from meghdwar.compiler.lower import lower
 
     topology, unclear = build.build(service, values)
+    flavour = flavours.chosen(topology, documents[1:])
+    if isinstance(flavour, Diagnostic):
+        return replace(result, diagnostics=(*diagnostics, *unclear, flavour), topology=topology)
+    if flavour is not None:
+        inner = _framed(_understood(location, flavour.path, flavour.inputs, skip_unmapped), topology)
+        told = (*diagnostics, *unclear, *flavour.problems, *inner.diagnostics)
+        return replace(inner, diagnostics=told, sources={**texts, **inner.sources})
     application, unmapped = lower(topology, skip_unmapped=skip_unmapped)
     return replace(result, diagnostics=(*diagnostics, *unclear, *unmapped), topology=topology, application=application)
+
+
+def _framed(result: Result, frame: Topology) -> Result:
+    """A flavour under the name of its VNF. Of what the VNF tells it, only what it uses is a parameter of the stack."""
+    from meghdwar.model import Parameter, expressions
+
+    if result.application is None or result.topology is None:
+        return replace(result, frame=frame)
+    application, topology = result.application, result.topology
+    asked = [*application.elements, *application.outputs]
+    used = {e.name for part in asked for e in expressions(part) if isinstance(e, Parameter)}
+    application = replace(
+        application, name=frame.name, inputs=tuple(each for each in application.inputs if each.name in used)
+    )
+    topology = replace(topology, given={name: value for name, value in topology.given.items() if name in used})
+    return replace(result, application=application, topology=topology, frame=frame)
 
 
 def _edge_rules(service: Service, values: Mapping[str, Node], wrong: list[Diagnostic]) -> list[Diagnostic]:

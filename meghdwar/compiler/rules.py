@@ -157,6 +157,7 @@ NOTHING_TO_BUILD = Rule("MDW460", "nothing-to-build", WARNING)
 SECRET_IN_OUTPUT = Rule("MDW471", "secret-in-output", WARNING)
 COUNT_NOT_KEPT = Rule("MDW461", "count-not-kept")
 STACK_CIRCLE = Rule("MDW462", "stack-circle")
+NO_FLAVOUR = Rule("MDW464", "no-deployment-flavour")
 LEFT_TO_PLATFORM = Rule("MDW463", "left-to-the-platform", WARNING)
 NOT_OURS_TO_MAKE = Rule("MDW470", "not-ours-to-make", WARNING)
 

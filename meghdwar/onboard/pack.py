@@ -55,7 +55,7 @@ def pack(
     problems = [*wrong, *(problem for problem in checked.diagnostics if problem.is_error)]
     if problems:
         return None, problems
-    about = description.of(checked.topology) or description.Description()
+    about = description.of(checked.frame or checked.topology) or description.Description()
     metadata = {
         "vnf_product_name": about.product or posixpath.splitext(posixpath.basename(found[1]))[0],
         "vnf_provider_id": about.provider,

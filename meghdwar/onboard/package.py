@@ -158,7 +158,7 @@ class _Reading:
         self.say(checked.diagnostics)
         found_images = tuple(images.of(checked.topology, archive))
         self.say(images.differing(checked.topology, found_images, archive, self.clock))
-        about = description.of(checked.topology) or Description()
+        about = description.of(checked.frame or checked.topology) or Description()
         return Package(
             vnfd_id=about.id,
             provider=about.provider,

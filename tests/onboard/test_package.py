@@ -195,3 +195,12 @@ def test_images_are_listed_and_have_to_be_those_that_are_meant(tmp_path: Path) -
     found, said = read_of(tmp_path, files)
     assert found is None
     assert said == ["MDW771 arena.csar:1:1", "MDW779 arena.csar/vnfd.yaml:18:19"]
+
+
+def test_a_vnf_with_flavours_is_known_by_what_stands_above_them(tmp_path: Path) -> None:
+    folder = Path(__file__).parents[1] / "golden/nfv-flavours"
+    files = {f"{name}.yaml": (folder / f"{name}.yaml").read_bytes() for name in ("types", "small", "large")}
+    meta = META.replace("vnfd.yaml", "service.yaml")
+    package_ = {"TOSCA-Metadata/TOSCA.meta": meta, "service.yaml": (folder / "service.yaml").read_bytes(), **files}
+    found = whole(tmp_path, package_)
+    assert (found.vnfd_id, found.product_name) == ("b1bb0ce7-ebca-4fa7-95ed-4840d70a1177", "Cache of Acme")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from meghdwar.driver.operation import DOING, DONE, FAILED, UNDOING, UNDONE, Entry
+from meghdwar.driver.operation import DOING, DONE, FAILED, UNDOING, UNDONE, Entry, Operation
 
 NOT_PAUSED = "none"  # how the way of a pause begins that is none
 
@@ -56,6 +57,24 @@ def why(entries: Sequence[Entry]) -> str:
 def left(entries: Sequence[Entry]) -> str:
     """What could not be tidied up, because its gateway did not answer."""
     return "; ".join(str(entry.detail["left"]) for entry in entries if entry.detail.get("left"))
+
+
+def recovered(operation: Operation, entries: Sequence[Entry]) -> str:
+    """What a move went on with whose source was fenced: from when its state is, and what is lost; "" for any other."""
+    transferred = [entry for entry in entries if (entry.step, entry.phase) == ("transfer", DONE)]
+    if operation.kind != "move" or operation.fenced is None or operation.fenced.gateway or not transferred:
+        return ""
+    known = transferred[-1].detail.get("recovered", {})
+    if not known:
+        return f"all that {operation.source} had written: nothing is lost"
+    parts = [f"{name} as it was {_then(at, operation.source)}" for name, at in sorted(known.items())]
+    return f"{', '.join(parts)}; whatever {operation.source} wrote after that is lost"
+
+
+def _then(at: float | None, source: str | None) -> str:
+    if at is None:
+        return f"when {source} was paused"
+    return f"at {datetime.fromtimestamp(at, UTC).isoformat(timespec='milliseconds').replace('+00:00', 'Z')}"
 
 
 def _steps(entries: Sequence[Entry]) -> list[Took]:

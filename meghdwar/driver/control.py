@@ -56,7 +56,7 @@ from meghdwar.driver.stacks import NOVA, StackName, Stacks
 
 LOG = logging.getLogger(__name__)
 PATIENCE_S = 15.0  # for one step at a gateway that may answer again
-PAST_MAX = 200  # moves that a preview looks back at
+PAST_MAX = 200  # moves that a preview, and mdw status, look back at
 STRATEGY = "precopy"  # of a cloudlet without a mobility policy
 
 
@@ -528,7 +528,7 @@ class Driver:
             operation,
             record.instance,
             (able[0], able[1]),
-            self._past_moves(record.instance),
+            self._past_moves(record.instance, target),
             steps=[step.name for step in STEPS["move"]],
             max_downtime_s=rule.max_downtime_s if rule else None,
             used=self.inventory.count_at(target),
@@ -537,15 +537,20 @@ class Driver:
             stack=None if application.stack is None else self._picture(application).preview(record.instance, target),
         )
 
-    def _past_moves(self, instance: Instance) -> dict[str, list[Account]]:
-        """The last moves of the same cloudlet that were completed, by strategy."""
-        found: dict[str, list[Account]] = {}
+    def _past_moves(self, instance: Instance, target: str) -> dict[str, list[Account]]:
+        """The last moves of the same cloudlet that were completed, by strategy: those to the same gateway, where there
+        were any, for it may be quicker or slower than others."""
+        found: dict[str, list[Operation]] = {}
         cloudlets = {r.name: r.instance.cloudlet for r in self.inventory.instances(application=instance.application)}
         done = self.journal.operations(application=instance.application, kind="move", status=COMPLETED, limit=PAST_MAX)
         for operation in done:
             if cloudlets.get(operation.instance) == instance.cloudlet and operation.fenced is None:
-                found.setdefault(operation.strategy, []).append(account(self.journal.entries(operation.id)))
-        return found
+                found.setdefault(operation.strategy, []).append(operation)
+        there = {strategy: [each for each in moves if each.target == target] for strategy, moves in found.items()}
+        return {
+            strategy: [account(self.journal.entries(each.id)) for each in there[strategy] or moves]
+            for strategy, moves in found.items()
+        }
 
     def sight(self, sighting: Sighting, *, application: str | None = None, now: float | None = None) -> list[Followed]:
         """Takes a sighting in, and does what follows from it, one cloudlet after the other. A subscriber's sightings

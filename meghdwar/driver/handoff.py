@@ -12,8 +12,8 @@
 
 One writer: the source loses the right to write before anything else can, and the target gets it only when the state
 is there. A gateway that is unreachable is never taken for dead: the operation waits or goes back, unless an operator
-said that the source is fenced; then the last copy that reached the target has to do. What may not write is only litter:
-where its gateway cannot be reached it is left, and fsck removes it when the gateway answers.
+said that the source is fenced; then the last copy at the target that was proved has to do. What may not write is only
+litter: where its gateway cannot be reached it is left, and fsck removes it when the gateway answers.
 """
 
 from __future__ import annotations
@@ -202,8 +202,7 @@ def unpause(scene: Scene) -> None:
 def transfer(scene: Scene) -> dict[str, Any]:
     target, instance, claim = scene.at_target(), scene.instance, scene.claim
     if scene.fenced:
-        _all_there(scene)
-        return {"state": "the last copy before the source was fenced"}
+        return _what_is_there(scene)
     source = scene.at_source()
     if scene.live:
         target.hold(instance, claim, writer=True)
@@ -241,20 +240,24 @@ def _bring_back(scene: Scene) -> None:
     target.hold(scene.instance, scene.claim, writer=False)
 
 
-def _all_there(scene: Scene) -> None:
+def _what_is_there(scene: Scene) -> dict[str, Any]:
+    """The state that is gone on with without the source, and from when it is: every disk of it was proved."""
     target = scene.at_target()
     seen = target.look(scene.instance)
     if scene.live:
         disks = {disk.name for disk in scene.instance.disks}
         if disks <= set(seen.attached) if disks else seen.power is Power.RUNNING:
-            return  # it was done when the source was lost
+            return {"recovered": {}}  # it was done when the source was lost
         why = "a live move has no copy of the state until it is done; the source is needed"
         raise HypervisorError(target.gateway, f"recover {scene.instance.name}", why)
-    missing = {disk.name for disk in target.travelling(scene.instance)} - set(seen.disks)
+    travelling = [disk.name for disk in target.travelling(scene.instance)]
+    proved = {name: seen.as_of[name] for name in travelling if name in seen.disks and name in seen.as_of}
+    missing = set(travelling) - proved.keys()
     missing |= {files.name for files in scene.instance.files if not _arrived(scene, files)}
     if missing:
-        why = f"no whole copy of {', '.join(sorted(missing))} has reached it; the source is needed"
+        why = f"no copy of {', '.join(sorted(missing))} that was proved has reached it; the source is needed"
         raise HypervisorError(target.gateway, f"recover {scene.instance.name}", why)
+    return {"recovered": {**proved, **dict.fromkeys(files.name for files in scene.instance.files)}}
 
 
 def _arrived(scene: Scene, files: Files) -> bool:

@@ -93,8 +93,9 @@ class Power(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is there of an instance at a gateway. `disks` are whole (one whose copying was cut off, or whose
-    last copy was Unverified, is not among them until it was copied again), `attached` are those that it can write to.
+    """What is there of an instance at a gateway. `disks` are whole: one whose copying was cut off, or whose copy was
+    not proved, is not among them until one was. `attached` are those that it can write to. `as_of` says of those that
+    were copied here from when they are, in seconds since 1970: all that was written at the source until then is there.
 
     With Power.ABSENT there may still be disks, and an epoch while the gateway remembers one.
     """
@@ -106,6 +107,7 @@ class Seen:
     application: str = ""
     disks: tuple[str, ...] = ()
     attached: tuple[str, ...] = ()
+    as_of: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +263,9 @@ class Hypervisor(Protocol):
     ) -> Copied:
         """This gateway's disk becomes what the source's is. May be called while the source runs, and again: only what
         has changed is sent, where `delta`. With `final` nothing writes at the source any more, and the copy is proved
-        to be the same or Unverified is raised. A disk that is attached here to something that runs is Refused."""
+        to be the same or Unverified is raised. Without, the copy is whole only where it is proved to be what the source
+        had in one moment, by a snapshot; elsewhere it only makes the last one shorter. A disk that is attached here to
+        something that runs is Refused."""
         ...
 
     def attach(self, instance: Instance, disk: Disk, claim: Claim) -> None:

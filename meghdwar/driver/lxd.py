@@ -11,7 +11,7 @@ way to let an application finish is `quiesce`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from hashlib import sha256
@@ -42,9 +42,9 @@ from meghdwar.driver.lxd_volumes import Volumes
 CAPABILITIES = Capabilities(
     kind="lxd",
     strategies={
-        "cold": Cost(1.1, 3.8),  # as the naive way
-        "precopy": Cost(0.5),
-        "warm": Cost(0.3),
+        "cold": Cost(1.1, 3.4),  # as the naive way
+        "precopy": Cost(0.4),
+        "warm": Cost(0.2),
         "files": Cost(1.0),  # estimated
     },
     fence="checked",
@@ -81,7 +81,7 @@ class Lxd:
         asked = f"look at {instance.name}"
         record = lxd_record.read(self._api, instance.name, asked)
         there = self._find(instance.name, asked)
-        disks = [disk.name for disk in instance.disks if self._volumes.has(instance, disk, asked)]
+        disks = self._volumes.whole_ones(instance, asked)
         return self._seen(instance, record, there, disks, asked)
 
     def inventory(self) -> tuple[Seen, ...]:
@@ -95,13 +95,18 @@ class Lxd:
         }
         return tuple(
             self._seen(
-                _known(name, containers.get(name)), records.get(name), containers.get(name), disks.get(name, ()), asked
+                _known(name, containers.get(name)), records.get(name), containers.get(name), disks.get(name, {}), asked
             )
             for name in sorted({*records, *disks, *containers})
         )
 
     def _seen(
-        self, instance: Instance, record: Record | None, there: Data | None, disks: Iterable[str], asked: str
+        self,
+        instance: Instance,
+        record: Record | None,
+        there: Data | None,
+        disks: Mapping[str, float | None],
+        asked: str,
     ) -> Seen:
         ours = there["config"].get(f"{KEY}application", "") if there else ""
         return Seen(
@@ -112,6 +117,7 @@ class Lxd:
             application=ours or (record.application if record else ""),
             disks=tuple(sorted(disks)),
             attached=tuple(sorted(_attached(there))),
+            as_of={name: at for name, at in disks.items() if at is not None},
         )
 
     def _power(self, instance: Instance, record: Record | None, there: Data | None, asked: str) -> Power:

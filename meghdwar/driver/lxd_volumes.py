@@ -14,6 +14,7 @@ from, and the copy counts as received only after its end: that is what the trans
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from meghdwar.driver.lxd_record import KEY, held
 TRUSTED = ("btrfs", "zfs")  # pools whose refresh is a stream of what has changed, with checksums
 SNAPSHOT = re.compile(r"mdw-\d{10}-\d{6}")
 WHOLE = f"{KEY}whole"  # "true", or somebody died while it was made or copied
+AS_OF = f"{KEY}as-of"  # from when a copy is, in seconds since 1970
 SLOW_BYTES_PER_S = 1_000_000  # slower than that a copy counts as stalled
 
 
@@ -80,24 +82,28 @@ class Volumes:
             )
             raise Refused(self.api.access.gateway, asked, why)
 
-    def has(self, instance: Instance, disk: Disk, asked: str) -> bool:
-        """Whether the instance's disk is there as a whole, or was kept when a copy was cut off."""
-        return any(
-            config is not None and config.get(f"{KEY}instance") == instance.name and _is_whole(config)
-            for config in (self._config(disk, asked), self._config(_kept(disk), asked))
-        )
+    def whole_ones(self, instance: Instance, asked: str) -> dict[str, float | None]:
+        """The instance's disks that are there as a whole, or were kept when a copy was cut off, and from when those
+        are that were copied here."""
+        configs = {disk.name: (self._config(disk, asked), self._config(_kept(disk), asked)) for disk in instance.disks}
+        whole = {
+            name: next((each for each in both if each and _is_whole(each) and _owner(each) == instance.name), None)
+            for name, both in configs.items()
+        }
+        return {name: _as_of(config) for name, config in whole.items() if config is not None}
 
     def whole(self, disk: Disk, asked: str) -> bool:
         """Whether nobody died over making or copying the volume itself."""
         return _is_whole(self._config(disk, asked) or {})
 
-    def every(self, asked: str) -> dict[str, set[str]]:
-        """Instance -> names of its disks that are there."""
-        owned: dict[str, set[str]] = {}
-        for volume in self._owned(asked):
-            if _is_whole(volume["config"]):
-                name = volume["config"].get(f"{KEY}keeps", volume["name"])
-                owned.setdefault(volume["config"][f"{KEY}instance"], set()).add(name)
+    def every(self, asked: str) -> dict[str, dict[str, float | None]]:
+        """Instance -> its disks, as `whole_ones` says of each."""
+        owned: dict[str, dict[str, float | None]] = {}
+        # what is kept counts only where there is nothing better
+        for volume in sorted(self._owned(asked), key=lambda each: f"{KEY}keeps" not in each["config"]):
+            config = volume["config"]
+            if _is_whole(config):
+                owned.setdefault(_owner(config), {})[config.get(f"{KEY}keeps", volume["name"])] = _as_of(config)
         return owned
 
     def _owned(self, asked: str) -> list[Data]:
@@ -136,8 +142,9 @@ class Volumes:
             raise Refused(self.api.access.gateway, asked, why)
         return config is not None
 
-    def _mark(self, disk: Disk, asked: str, *, whole: bool) -> None:
-        self.api.change("patch", self.path(disk), {"config": {WHOLE: str(whole).lower()}}, asked)
+    def _mark(self, disk: Disk, asked: str, *, whole: bool, more: Mapping[str, str] | None = None) -> None:
+        config = {WHOLE: str(whole).lower(), **(more or {})}
+        self.api.change("patch", self.path(disk), {"config": config}, asked)
 
     def _drop(self, disk: Disk, asked: str) -> None:
         self._known.pop(disk.name, None)
@@ -148,6 +155,7 @@ class Volumes:
         """The volume becomes what the source's is; an unbroken chain of snapshots makes it short."""
         self.trust(asked)
         source.trust(asked)
+        begun = {AS_OF: f"{time.time():.3f}"}
         ours, theirs = self._left(disk, claim), source._left(disk, claim)
         if not (final and ours and theirs):
             ours, theirs = self._look(disk, source, claim, asked)
@@ -181,16 +189,15 @@ class Volumes:
             claim.check()  # what there was could not be gone on from
             self._drop(disk, asked)
             sending.send(refresh=False)
-        names, _ = self.api.together(lambda: self._snapshots(disk, asked), lambda: self._mark(disk, asked, whole=True))
-        if snapshot not in (names or ()):
-            self._mark(disk, asked, whole=False)
+        if snapshot not in (self._snapshots(disk, asked) or ()):
             why = f"it says that the copy is done, and lacks its snapshot {snapshot}"
             raise Unverified(self.api.access.gateway, asked, why)
+        self._mark(disk, asked, whole=True, more=begun)  # not before it is proved
         if not final:
             held(self.api, instance, claim, asked)  # what follows is done here, and the copy may have taken long
             self._prune(disk, snapshot, asked)
             source._prune(disk, snapshot, asked)
-            self._keep(instance, disk, theirs.config, asked)
+            self._keep(instance, disk, theirs.config, begun, asked)
             self._mark(disk, asked, whole=False)  # the next copy has no time for it, and what is kept is whole
             self._known[disk.name] = Known(claim.epoch, _config(instance, disk), (snapshot,))
         return Copied(sent, f"{self._driver} {snapshot}")
@@ -228,10 +235,12 @@ class Volumes:
             self._known[disk.name] = Known(claim.epoch, config, (*names, snapshot), fresh)
 
     # the last copy, kept: LXD removes the volume that it refreshes when the source dies meanwhile
-    def _keep(self, instance: Instance, disk: Disk, settings: Mapping[str, str], asked: str) -> None:
+    def _keep(
+        self, instance: Instance, disk: Disk, settings: Mapping[str, str], begun: dict[str, str], asked: str
+    ) -> None:
         kept = _kept(disk)
         self.discard_kept(instance, disk, asked)
-        config = _config(instance, disk) | _shift(settings) | {f"{KEY}keeps": disk.name}
+        config = _config(instance, disk) | _shift(settings) | begun | {f"{KEY}keeps": disk.name}
         origin = {"type": "copy", "pool": self.pool, "name": disk.name, "volume_only": True}
         self.api.change("post", self.base, {"name": kept.name, "config": config, "source": origin}, asked)
         self._mark(kept, asked, whole=True)
@@ -360,6 +369,14 @@ def _name_after(snapshots: Sequence[str], epoch: int) -> str:
 
 def _is_whole(config: Mapping[str, str]) -> bool:
     return config.get(WHOLE) == "true"
+
+
+def _owner(config: Mapping[str, str]) -> str:
+    return config.get(f"{KEY}instance", "")
+
+
+def _as_of(config: Mapping[str, str]) -> float | None:
+    return float(config[AS_OF]) if AS_OF in config else None
 
 
 def _kept(disk: Disk) -> Disk:

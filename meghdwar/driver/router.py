@@ -146,4 +146,7 @@ def said(text: str, instance: Instance, gateway: str) -> str:
         return f"the table {rest}/{instance.name}.json names {gateway}"
     if kind == "iproute" and instance.address is not None:
         return f"a route to {_host(instance.address)} by way of {gateway}" + (f", in {rest}" if rest else "")
-    return "nothing is routed here; the network finds its way by itself"
+    return (
+        f"nothing is routed here; where gateways announce addresses by themselves, {gateway} is reached as soon as it "
+        "runs there, before it is sure that it stays"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from hypothesis import strategies as st
 
 from bench import move, results
 from bench.measured import Lacking, Options, Row, Table, missed, percentile, ratio, render
+from meghdwar.driver.hypervisor import Capabilities
+
+ROOT = Path(__file__).parents[2]
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1), st.floats(0, 100))
@@ -124,3 +128,16 @@ def test_the_simulator_is_called_by_its_own_command() -> None:
     called: list[list[str]] = []
     assert move.main(["simulator", "--seed", "7", "--write"], call=lambda command: called.append(command) or 3) == 3
     assert called[0][1:] == ["-m", "tests.simulator", "--seconds", "60", "--seed", "7", "--write"]
+
+
+# what a preview says is what was measured
+@pytest.mark.parametrize("kind", ["local", "lxd", "kvm"])
+def test_what_strategies_are_said_to_cost_is_what_was_measured(kind: str) -> None:
+    able: Capabilities = pytest.importorskip(f"meghdwar.driver.{kind}").CAPABILITIES
+    section = (ROOT / "bench/RESULTS.md").read_text().partition(f"<!-- move {kind} -->")[2].partition("<!--")[0]
+    measured = re.findall(r"^\| *(\d+) (MiB|GiB) *\| *(\w+) *\| *([\d.]+)", section, re.M)
+    assert measured
+    for number, unit, strategy, gap in measured:
+        cost = able.strategies[strategy]
+        said_s = cost.gap_s + cost.gap_s_per_gb * int(number) * {"MiB": 2**20, "GiB": 2**30}[unit] / 10**9
+        assert float(gap) / 1.5 < said_s < float(gap) * 1.5, f"{strategy} of {number} {unit}"

@@ -20,6 +20,7 @@ from meghdwar.cli import mdw, options
 from meghdwar.driver import certificate, database
 from meghdwar.driver.control import Driver
 from meghdwar.driver.hypervisor import Unbounded
+from tests.driver.test_control import moved_without_its_source
 from tests.hypervisors.local import IMAGES
 from tests.site import Site
 
@@ -367,6 +368,25 @@ def test_what_another_driver_works_on_has_status_4(typed: Typed) -> None:
     for line in (["move", "arena", "--to", "edge_b"], ["sight", "anna", "--cell", "cell-3"], ["down", "arena"]):
         assert typed(*line) == ELSEWHERE
         assert "another works on it" in typed.out + typed.err
+
+
+def test_what_a_move_goes_on_with_without_its_source_is_said(typed: Typed) -> None:
+    left = moved_without_its_source(typed.site)[2].id
+    assert typed("resume", left, "--source-is-fenced", "--because", "power cut") == DONE
+    said = "recovered: arena-saves as it was at 20"
+    assert said in typed.out
+    assert "whatever edge_a wrote after that is lost" in typed.out
+    assert typed("status") == DONE
+    assert f"up, {said}" in typed.out
+    assert typed("show", left) == DONE
+    assert said in typed.out
+    assert typed("history") == DONE
+    assert "RECOVERED" in typed.out
+    assert typed.data("history")[0]["recovered"].startswith("arena-saves as it was at 20")
+    assert typed("fsck", "--mend") == DONE
+    assert typed("move", "arena", "--to", "edge_a") == DONE
+    assert typed("status") == DONE
+    assert "recovered" not in typed.out
 
 
 def test_rolling_back_says_so(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,19 @@ class Lapsed:
         raise Stale("the lease has run out")
 
 
+@dataclass(slots=True)
+class Lapsing:
+    """A claim whose lease is found to have run out when it is looked at for so many times."""
+
+    epoch: int
+    checks: int
+
+    def check(self) -> None:
+        self.checks -= 1
+        if self.checks < 0:
+            raise Stale("the lease has run out")
+
+
 def made(hypervisor: Hypervisor, instance: Instance, claim: Unbounded, *, writer: bool = True) -> None:
     """It is there, stopped, with its disks, which are attached where it may write."""
     hypervisor.hold(instance, claim, writer=writer)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 
 import pytest
 
-from meghdwar.driver.hypervisor import Hypervisor, HypervisorError, Power, Refused, Unbounded, Unverified
+from meghdwar.driver.hypervisor import Hypervisor, HypervisorError, Power, Refused, Stale, Unbounded, Unverified
 from meghdwar.driver.instance import Instance
 from tests.contract.pairs import Pair, eventually
-from tests.contract.scenes import count, counted, made, running
+from tests.contract.scenes import Lapsing, count, counted, made, running
 
 FIRST, SECOND = Unbounded(1), Unbounded(2)
+TICK_S = 0.01  # gateways keep moments to the millisecond
 
 
 def copied(pair: Pair, instance: Instance, claim: Unbounded) -> None:
@@ -115,6 +117,53 @@ def test_a_damaged_copy_is_mended_or_refused(pair: Pair, name: str) -> None:
             pair.target.copy_disk(instance, disk, pair.source, SECOND, final=True)
             break
     counted(pair, pair.target, instance, 5)
+
+
+def test_a_copy_is_whole_once_it_was_proved(pair: Pair, name: str) -> None:
+    """What was copied while the source ran is so only where it is of one moment; the gateway says of which."""
+    instance, disk = pair.instance(name), pair.instance(name).disks[0]
+    running(pair, pair.source, instance, FIRST, counted=3)
+    pair.target.hold(instance, SECOND, writer=True)
+    pair.target.define(instance, SECOND)
+    begun = time.time()
+    pair.target.copy_disk(instance, disk, pair.source, SECOND)
+    seen = pair.target.look(instance)
+    if pair.target.capabilities.proof == "transport":
+        assert disk.name in seen.disks
+        assert begun - TICK_S < seen.as_of[disk.name] <= time.time()
+    else:
+        assert disk.name not in {*seen.disks, *seen.as_of}
+        with pytest.raises(HypervisorError):
+            pair.target.attach(instance, disk, SECOND)
+    count(pair, pair.source, instance, 4, 5)
+    pair.source.pause(instance, FIRST)
+    paused = time.time()
+    pair.target.copy_disk(instance, disk, pair.source, SECOND, final=True)
+    for seen in (pair.target.look(instance), *pair.again(pair.target).inventory()):
+        assert disk.name in seen.disks
+        assert paused - TICK_S < seen.as_of[disk.name] <= time.time()
+    pair.target.attach(instance, disk, SECOND)
+    counted(pair, pair.target, instance, 5)
+
+
+def test_a_copy_that_was_cut_off_is_not_whole(pair: Pair, name: str) -> None:
+    """Its driver loses its claim in the middle: at whichever point that is, nobody wakes what is there."""
+    instance, disk = pair.instance(name), pair.instance(name).disks[0]
+    running(pair, pair.source, instance, FIRST, counted=3)
+    pair.target.hold(instance, SECOND, writer=True)
+    pair.target.define(instance, SECOND)
+    pair.source.pause(instance, FIRST)
+    for checks in range(1, 100):
+        with suppress(Stale):
+            pair.target.copy_disk(instance, disk, pair.source, Lapsing(2, checks), final=True)
+            break
+        seen = pair.target.look(instance)
+        assert disk.name not in {*seen.disks, *seen.as_of}
+        with pytest.raises(HypervisorError):
+            pair.target.attach(instance, disk, SECOND)
+    assert checks > 2
+    pair.target.attach(instance, disk, SECOND)
+    counted(pair, pair.target, instance, 3)
 
 
 def test_no_copy_under_a_running_instance(pair: Pair, name: str) -> None:

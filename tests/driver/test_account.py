@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from meghdwar.driver.account import Account, Took, account
+from meghdwar.driver.account import Account, Took, account, recovered
 from meghdwar.driver.handoff import MOVE
 from meghdwar.driver.hypervisor import Capabilities, Cost
 from meghdwar.driver.instance import Disk, Files, Instance
-from meghdwar.driver.operation import DOING, DONE, FAILED, UNDOING, UNDONE, Entry, Operation
+from meghdwar.driver.operation import DOING, DONE, FAILED, UNDOING, UNDONE, Entry, Fenced, Operation
 from meghdwar.driver.preview import LIVE, WORDS, Preview, preview
 
 GB = 10**9
@@ -114,3 +114,23 @@ def test_words_follow_the_strategy_and_the_state() -> None:
     files = replace(ARENA, files=(Files("scores", ("/scores",), 1000),))
     assert "by version" in does("cold", "transfer", files)
     assert made(instance=files).size_bytes == GB + 1000
+
+
+# what was recovered
+def test_what_a_move_without_its_source_went_on_with_is_said() -> None:
+    fenced = replace(OPERATION, fenced=Fenced("kim", 1.0))
+    stage = Entry("stage", DONE)
+
+    def said(known: object, operation: Operation = fenced) -> str:
+        return recovered(operation, [stage, Entry("transfer", DONE, {} if known is None else {"recovered": known})])
+
+    assert said({"maps": 1.5, "saves": 2.25}) == (
+        "maps as it was at 1970-01-01T00:00:01.500Z, saves as it was at 1970-01-01T00:00:02.250Z; whatever edge_a "
+        "wrote after that is lost"
+    )
+    assert said(None) == said({}) == "all that edge_a had written: nothing is lost"
+    paused = "progress as it was when edge_a was paused; whatever edge_a wrote after that is lost"
+    assert said({"progress": None}) == paused
+    assert said({"saves": 2.25}, OPERATION) == ""
+    assert said({"saves": 2.25}, replace(fenced, fenced=Fenced("kim", 1.0, gateway="edge_b"))) == ""
+    assert recovered(fenced, [stage]) == ""

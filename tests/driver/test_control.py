@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from meghdwar.bundle import Bundle, BundleError
-from meghdwar.driver.account import account
+from meghdwar.driver.account import account, recovered
 from meghdwar.driver.control import Driver, Event
 from meghdwar.driver.hypervisor import Access, Hypervisor, HypervisorError, Unreachable
 from meghdwar.driver.inventory import GatewayRecord, SubscriberRecord, Unknown
@@ -268,13 +270,22 @@ ACTS = {name for name in vars(Hypervisor) if not name.startswith("_")} - {"gatew
 
 
 def moved_without_its_source(site: Site) -> tuple[Driver, Cut, Operation]:
-    """A move whose source was cut off after the first copy, and that an operator let go on; two numbers were counted
-    before and none since."""
-    cut = Cut()
+    """A move that turned back after its last copy, and whose source was cut off when it ran again; two numbers were
+    counted before and none since."""
+    driver, cut, operation = cut_off(site, {("transfer", "done"): "edge_b", ("pause", "undone"): "edge_a"})
+    cut.gone.remove("edge_b")
+    assert driver.resume(operation.id).status == WAITING
+    assert cut.gone == {"edge_a"}
+    return driver, cut, operation
+
+
+def cut_off(site: Site, when: Mapping[tuple[str, str], str]) -> tuple[Driver, Cut, Operation]:
+    """A move of what has counted to two, and that waits since a gateway was cut off after an entry, each once."""
+    cut, coming = Cut(), dict(when)
 
     def cuts(event: Event) -> None:
-        if event.entry is not None and (event.entry.step, event.entry.phase) == ("stage", "done"):
-            cut.gone.add("edge_a")
+        if event.operation.kind == "move" and event.entry is not None:
+            cut.gone |= {coming.pop((event.entry.step, event.entry.phase), "")} - {""}
 
     driver = site.up(site.driver(listener=cuts, connect=cut.connect, patience_s=0.2))
     arena = driver.inventory.instance("arena").instance
@@ -325,6 +336,25 @@ def test_only_an_operators_word_goes_on_without_the_source(site: Site) -> None:
     assert (done.status, done.fenced) == (COMPLETED, fenced)
     assert home(driver) == "edge_b"
     assert site.ask("edge_b", driver.inventory.instance("arena").instance, "/next") == "3"
+    said = recovered(done, driver.journal.entries(done.id))
+    assert re.fullmatch(
+        r"arena-saves as it was at \d{4}-\d\d-\d\dT[\d:.]+Z; whatever edge_a wrote after that is lost", said
+    )
+
+
+def test_what_was_copied_while_the_source_ran_is_no_state_without_it(site: Site) -> None:
+    """Nothing proves that it is of one moment, so it is not woken, whatever an operator says: the source is needed."""
+    driver, cut, operation = cut_off(site, {("stage", "done"): "edge_a"})
+    arena = driver.inventory.instance("arena").instance
+    done = driver.resume(operation.id, fenced=Fenced("kim", 12.0, "power cut"))
+    assert done.status == WAITING
+    failed = [entry.detail for entry in driver.journal.entries(done.id) if entry.detail.get("error")]
+    assert "no copy of arena-saves that was proved has reached it" in str(failed[-1])
+    assert site.gateways["edge_b"].look(arena).disks == ()
+    assert recovered(done, driver.journal.entries(done.id)) == ""
+    cut.gone.clear()
+    assert driver.resume(operation.id).status == COMPENSATED
+    assert site.ask("edge_a", arena, "/next") == "3"
 
 
 def test_an_application_whose_gateway_is_lost_goes_down_on_an_operators_word(site: Site) -> None:
@@ -376,6 +406,10 @@ def test_a_preview_changes_nothing_and_learns_from_moves(site: Site) -> None:
     gap = account(driver.journal.entries(operation.id)).gap_s
     second = driver.preview("arena", "edge_a")
     assert (second.chosen.moves, second.chosen.gap_s) == (1, gap)
+    back = driver.move("arena", "edge_a")
+    third = driver.preview("arena", "edge_b").chosen
+    assert (third.moves, third.gap_s) == (1, gap), "what moves to the same gateway took counts more than other moves"
+    assert account(driver.journal.entries(back.id)).gap_s is not None
 
 
 # following

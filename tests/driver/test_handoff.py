@@ -46,6 +46,7 @@ class Edge:
         operation = Operation(
             f"m-{self.number}", kind, "arena", self.instance.name, source, target, strategy, fenced=fenced
         )
+        self.world.operation = operation.id
         if fenced is not None:
             self.world.believe(operation)
         status = self._run(operation.id, lambda journal: journal.begin(operation, "one"), then)
@@ -268,6 +269,32 @@ def test_a_source_that_dies_while_it_is_copied_leaves_the_last_copy(monkeypatch:
     assert copied
     assert edge.operate("move", "edge_a", "edge_b", "warm", fenced=Fenced("operator", 0.0)) == COMPLETED
     assert edge.at(edge.b).disks["saves"][: len(copied)] == copied
+
+
+def test_the_empty_disks_of_a_migration_are_no_state() -> None:
+    """Another move, with an operator's word, finds what the first left behind: nobody has ever copied it."""
+    edge = Edge("kvm")
+    assert edge.move("live", {("stage", "done"): lambda: edge.dies(edge.a)}) in (COMPENSATED, WAITING)
+    edge.a.dead = False
+    if edge.journal.row("arena").open:
+        assert edge.resume({("fence", "undone"): lambda: edge.dies(edge.a)}) == COMPENSATED
+    edge.dies(edge.a)
+    assert edge.at(edge.b).disks, "what is tested has happened"
+    assert edge.operate("move", "edge_a", "edge_b", "cold", fenced=Fenced("operator", 0.0)) == WAITING
+    assert not edge.at(edge.b).can_write()
+
+
+@pytest.mark.parametrize("at", [("stage", "done"), ("pause", "done")])
+@pytest.mark.parametrize("kind", ["local", "kvm"])
+def test_what_was_copied_while_the_source_ran_is_no_state(kind: str, at: tuple[str, str]) -> None:
+    edge = Edge(kind)
+    edge.crash(*at, "precopy")
+    edge.dies(edge.a)
+    assert edge.resume(fenced=True) == WAITING
+    assert not edge.at(edge.b).can_write()
+    edge.a.dead = False
+    assert edge.resume() == COMPENSATED
+    assert edge.at(edge.a).can_write()
 
 
 def test_a_cold_move_has_no_copy_to_be_fenced_with() -> None:

@@ -23,7 +23,7 @@ pytest.importorskip("libvirt", reason="kvm: libvirt-python is not installed; pip
 
 from meghdwar.driver.hypervisor import Access, Full, HypervisorError, Refused, Unbounded, Unreachable, Unverified
 from meghdwar.driver.instance import Disk, Files, Instance
-from meghdwar.driver.kvm import Kvm, copying, domain, images, reach
+from meghdwar.driver.kvm import Kvm, copying, doctor, domain, images, reach
 from meghdwar.driver.kvm.connection import Connection, ImpossibleError
 from meghdwar.driver.kvm.domain import Boot, Machine
 from meghdwar.driver.kvm.pinned import pinned_uri
@@ -120,6 +120,20 @@ def test_the_highest_name_counts(held: list[Held], saved: bool) -> None:
     assert kept["one"].disks == ("disk",)
     assert kept["one"].saved is saved
     assert set(kept) == {"one"}
+
+
+def test_what_was_not_proved_is_no_disk() -> None:
+    names = ["one.a.raw", "one.a.copying", "one.b.raw", "one.b.copied.1500", "one.c.raw", "two.a.copying", "_direct"]
+    kept = sorted_out([*names, "one.d.copied.7", "one.a.copied.9"])
+    assert (kept["one"].disks, kept["one"].doubted, kept["one"].as_of) == (("b", "c"), ("a",), (("b", 1.5),))
+    assert (kept["two"].disks, kept["two"].doubted) == ((), ("a",))
+    assert set(kept) == {"one", "two"}
+
+
+@pytest.mark.parametrize(("skew_s", "level"), [(0.0, "good"), (3.5, "warning"), (None, "warning")])
+def test_a_clock_that_was_not_read_is_not_said_to_be_right(skew_s: float | None, level: str) -> None:
+    [finding] = doctor._clock(skew_s)
+    assert (finding.check, finding.level) == ("clock", level)
 
 
 def test_nothing_is_remembered_of_nobody() -> None:
@@ -306,6 +320,7 @@ def test_a_connection_is_not_closed_under_a_call(monkeypatch: pytest.MonkeyPatch
         ("VIR_ERR_SYSTEM_ERROR", "cannot write: No space left on device", Full, False),
         ("VIR_ERR_OPERATION_TIMEOUT", "cannot acquire state change lock", HypervisorError, True),
         ("VIR_ERR_AUTH_FAILED", "authentication failed", ImpossibleError, False),
+        ("VIR_ERR_INTERNAL_ERROR", "filesystem does not support O_DIRECT", HypervisorError, False),
         ("VIR_ERR_XML_ERROR", "something is wrong", HypervisorError, False),
     ],
 )

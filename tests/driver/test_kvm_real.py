@@ -505,6 +505,30 @@ def test_a_full_pool(pair: KvmPair, instance: Instance) -> None:
         processes.run([*inside, "umount", "-l", "/var/lib/libvirt/small"], check=False)
 
 
+def test_a_pool_without_direct_io(pair: KvmPair, instance: Instance) -> None:
+    """Doctor says so beforehand, and no image is brought where no guest could have its disks."""
+    place = "/var/lib/libvirt/indirect"
+    daemon = processes.alive(libvirtd.folder(pair.state, pair.source.gateway) / "pid")
+    inside = ["nsenter", "-t", str(daemon), "-m", "sh", "-c"]
+    processes.run([*inside, f"mkdir -p {place} && mount -t ramfs none {place}"])
+    access = pair.accesses[0]
+    poor = Kvm(replace(access, options={**access.options, "pool": "indirect", "pool_path": place}))
+    try:
+        assert "clock" not in {each.check for each in poor.doctor()}
+        poor.hold(instance, FIRST, writer=True)
+        with pytest.raises(HypervisorError, match=r"file system without direct I/O.*name another with the option pool"):
+            poor.define(instance, FIRST)
+        found = {each.check: each for each in poor.doctor([instance.image])}
+        assert (found["direct"].level, found["clock"].level) == ("bad", "good")
+        assert "put it on ext4, XFS or Btrfs" in found["direct"].help
+        assert [name for name in poor.pool.names() if not name.startswith(instance.name)] == []
+    finally:
+        for act in ("pool-destroy", "pool-undefine"):
+            libvirtd.virsh(pair.state, pair.source.gateway, act, "indirect", check=False)
+        processes.run([*inside, f"umount {place} && rmdir {place}"], check=False)
+        poor.close()
+
+
 def test_what_really_boots(pair: KvmPair, instance: Instance) -> None:
     """Tried once, remembered by the gateway, and said by its doctor."""
     pair.source.hold(instance, FIRST)
@@ -514,7 +538,9 @@ def test_what_really_boots(pair: KvmPair, instance: Instance) -> None:
     assert f"<domain type='{virt}'>" in xml
     tried = [name for name in pair.source.pool.names() if name.startswith("_boots.")]
     assert [name.split(".")[1] for name in tried] == [virt]
-    (finding,) = (finding for finding in pair.source.doctor() if finding.check == "virtualization")
+    found = list(pair.source.doctor())
+    assert [each.level for each in found if each.check in ("direct", "clock")] == ["good", "good"]
+    (finding,) = (each for each in found if each.check == "virtualization")
     assert f"with {virt}" in finding.message
     other = with_options(pair.source, virt="nonsense")
     assert [each.level for each in other.doctor() if each.check == "virtualization"] == ["bad"]

@@ -208,10 +208,13 @@ def test_what_it_is_given(folder: Path, images: Path, local: Local, monkeypatch:
     script(images / "box" / "start", 'env >"$MEGHDWAR_ROOT/seen"; pwd >>"$MEGHDWAR_ROOT/seen"; exec sleep 600')
     started(local, box(ports=(8080, 9), environment={"COLOUR": "red", "HOME": "/nowhere", "PORT": "1"}))
     root = place(folder, box()).root
-    *lines, where = eventually(lambda: (root / "seen").exists() and (root / "seen").read_text().splitlines(), 5)
-    seen = dict(line.split("=", 1) for line in lines if "=" in line)
-    where = (root / "seen").read_text().splitlines()[-1]
-    assert where == str(root) == seen["MEGHDWAR_ROOT"] == seen["HOME"]
+
+    def written() -> list[str] | None:
+        lines = (root / "seen").read_text().splitlines() if (root / "seen").exists() else []
+        return lines if str(root) in lines[-1:] else None  # the shell writes one after the other
+
+    seen = dict(line.split("=", 1) for line in eventually(written, 30) if "=" in line)
+    assert str(root) == seen["MEGHDWAR_ROOT"] == seen["HOME"]
     assert (seen["MEGHDWAR_NAME"], seen["PORT"], seen["COLOUR"]) == ("box", "8080", "red")
     assert seen["MEGHDWAR_ADDRESS"].startswith("127.")
     assert local.endpoint(box(ports=(8080, 9))) == f"{seen['MEGHDWAR_ADDRESS']}:8080"

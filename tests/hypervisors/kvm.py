@@ -161,7 +161,9 @@ def sweep(state: Path, gateway: str) -> None:
         words = ("--managed-save", "--snapshots-metadata", "--checkpoints-metadata")
         libvirtd.virsh(state, gateway, "undefine", name, *words, check=False)
     left = [
-        file for file in libvirtd.pool(state, gateway).glob("*") if not re.match(r"_boots\.|[0-9a-f]{64}\.", file.name)
+        file
+        for file in libvirtd.pool(state, gateway).glob("*")
+        if not re.match(r"_boots\.|_direct|[0-9a-f]{64}\.", file.name)
     ]
     for file in left:
         file.unlink()

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from meghdwar.driver.hypervisor import Access
@@ -20,6 +23,7 @@ from tests.hypervisors.processes import run
 IMAGE = "counter"
 BRIDGE = "cloudlets"
 PROXY_PORT = 3128
+TLS, TLS_PORT = "tls", 16514
 NEXT_HOP, NEXT_HOP_MAC = "169.254.0.1", "02:6d:64:77:00:01"
 PROGRAMS = {
     "libvirtd": "libvirt-daemon",
@@ -53,7 +57,8 @@ here=$1
 for pair in {folders}; do
     mount --bind "$here/${{pair%%:*}}" "${{pair#*:}}"
 done
-exec libvirtd --config /etc/libvirt/libvirtd.conf --pid-file /run/libvirt/libvirtd.pid
+shift
+exec libvirtd --config /etc/libvirt/libvirtd.conf --pid-file /run/libvirt/libvirtd.pid "$@"
 """
 LIBVIRTD_CONF = """\
 host_uuid = "{uuid}"
@@ -61,6 +66,16 @@ auth_unix_rw = "none"
 auth_unix_ro = "none"
 unix_sock_group = "root"
 log_outputs = "3:file:/var/log/libvirt/libvirtd.log"
+"""
+LISTEN_CONF = """\
+listen_tls = 1
+listen_tcp = 0
+listen_addr = "{address}"
+tls_port = "{port}"
+auth_tls = "none"
+ca_file = "{folder}/ca.pem"
+cert_file = "{folder}/server.pem"
+key_file = "{folder}/server.key"
 """
 QEMU_CONF = """\
 user = "root"
@@ -95,7 +110,7 @@ def up(state: Path) -> None:
 
 def down(state: Path) -> None:
     """Ends everything that `up` has started and removes what it has made; the network stays."""
-    for gateway in GATEWAYS:
+    for gateway in (*GATEWAYS, TLS):
         here = folder(state, gateway)
         daemon = processes.alive(here / "pid")
         processes.stop(here / "proxy.pid", within_s=3)
@@ -156,18 +171,50 @@ def start(state: Path, lab: Network, gateway: str) -> None:
     here = folder(state, gateway)
     if len(str(here / "run" / "libvirt-sock")) > 100:
         raise RuntimeError(f"cannot start libvirtd at {gateway}: {here} is too long a path for a socket")
+    here.mkdir(parents=True, exist_ok=True)
+    _bridge(lab, gateway)
+    proxy = [*_inside(lab, gateway), "python3", Path(__file__).with_name("gateway_proxy.py"), "0.0.0.0", PROXY_PORT]  # noqa: S104
+    _daemon(lab, gateway, here)
+    processes.start(proxy, here / "proxy.pid", here / "out")
+
+
+@contextmanager
+def listening(state: Path, certificates: Path) -> Iterator[tuple[str, int]]:
+    """One more daemon in the namespace of a gateway, which listens by TLS with the ca.pem, server.pem and server.key
+    of a folder; its address and port."""
+    lab, gateway = network.up(state), GATEWAYS[0]
+    here = folder(state, TLS)
+    processes.stop(here / "pid", within_s=5)  # of a run that was killed: it has other certificates
+    listen = LISTEN_CONF.format(address=lab.address(gateway), port=TLS_PORT, folder=certificates)
+    _daemon(lab, gateway, here, listen, "--listen")
+    try:
+        answers = processes.wait_until(lambda: _takes(lab.address(gateway), TLS_PORT), 60)
+        if not answers:
+            raise RuntimeError(f"cannot start libvirtd with TLS: {(here / 'out').read_text()[-1000:]}")
+        yield lab.address(gateway), TLS_PORT
+    finally:
+        processes.stop(here / "pid", within_s=5)
+        shutil.rmtree(here, ignore_errors=True)
+
+
+def _takes(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+def _daemon(lab: Network, gateway: str, here: Path, more: str = "", *words: str) -> None:
     for name, there in FOLDERS.items():
         (here / name).mkdir(parents=True, exist_ok=True)
         Path(there).mkdir(parents=True, exist_ok=True)
     (here / "etc" / "qemu").mkdir(exist_ok=True)
     host = uuid.uuid5(uuid.NAMESPACE_URL, str(here))
-    (here / "etc" / "libvirtd.conf").write_text(LIBVIRTD_CONF.format(uuid=host))
+    (here / "etc" / "libvirtd.conf").write_text(LIBVIRTD_CONF.format(uuid=host) + more)
     (here / "etc" / "qemu.conf").write_text(QEMU_CONF)
-    _bridge(lab, gateway)
-    proxy = [*_inside(lab, gateway), "python3", Path(__file__).with_name("gateway_proxy.py"), "0.0.0.0", PROXY_PORT]  # noqa: S104
-    processes.start(proxy, here / "proxy.pid", here / "out")
     script = RUN.format(folders=" ".join(f"{name}:{there}" for name, there in FOLDERS.items()))
-    own = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "libvirtd", here]
+    own = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "libvirtd", here, *words]
     processes.start([*_inside(lab, gateway), *own], here / "pid", here / "out")
 
 

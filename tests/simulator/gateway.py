@@ -6,7 +6,7 @@ State is a tuple of numbers: what the application has written, in order. A numbe
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from meghdwar.driver.hypervisor import (
@@ -46,7 +46,9 @@ class Copy:
     writer: bool = False
     power: Power = Power.ABSENT
     disks: dict[str, State] = field(default_factory=dict)
-    broken: set[str] = field(default_factory=set)  # disks whose copying was cut off
+    broken: set[str] = field(default_factory=set)  # disks whose copying was cut off, or that nobody proved
+    kept: dict[str, State] = field(default_factory=dict)  # the last proved copy of those that are copied again
+    as_of: dict[str, float] = field(default_factory=dict)
     attached: set[str] = field(default_factory=set)
     keeps_files: bool = False
     files: dict[str, State] = field(default_factory=dict)
@@ -62,6 +64,10 @@ class Copy:
     def can_write(self) -> bool:
         return self.power is Power.RUNNING and self.has_state()
 
+    def whole(self) -> dict[str, State]:
+        """The disks that count, as they would be attached."""
+        return self.kept | {name: state for name, state in self.disks.items() if name not in self.broken}
+
 
 class Gateway:
     """The acts, done at once and whole. `fault` is set by the world for the next act: full, damaged or cut."""
@@ -70,6 +76,8 @@ class Gateway:
         self.name = name
         self.capabilities = KINDS[kind]
         self.atomic = self.capabilities.fence == "atomic"
+        self.by_snapshot = self.capabilities.proof == "transport"  # then each copy is of one moment, and proved
+        self.now: Callable[[], float] = lambda: 0.0
         self.copies: dict[str, Copy] = {}
         self.dead = False  # nothing runs and nobody is answered
         self.away = 0  # for so many points nobody is answered
@@ -84,8 +92,9 @@ class Gateway:
     def frozen(self, instance: Instance) -> Gateway:
         """A gateway that has this instance as it is here now, and nothing else."""
         still = Gateway(self.name, self.capabilities.kind)
-        copy = self.copy(instance)
+        copy, at = self.copy(instance), self.now()
         still.copies[instance.name] = replace(copy, disks=dict(copy.disks), broken=set(copy.broken))
+        still.now = lambda: at
         return still
 
     def reboot(self) -> None:
@@ -156,6 +165,7 @@ class Gateway:
         if self.fault == "cut" and copy is not None:
             copy.power = Power.ABSENT
             copy.attached.clear()
+            copy.kept.clear()
             copy.broken.update(list(copy.disks)[:1])
             raise HypervisorError(self.name, f"remove {instance.name}", "it was cut off", retry=True)
         self.copies.pop(instance.name, None)
@@ -170,6 +180,8 @@ class Gateway:
         if disk.name not in copy.disks or disk.name in copy.broken:
             copy.disks[disk.name] = ()
             copy.broken.discard(disk.name)
+            copy.kept.pop(disk.name, None)
+            copy.as_of.pop(disk.name, None)
 
     def copy_disk(self, instance: Instance, epoch: int, disk: Disk, source: Gateway, final: bool) -> Copied:
         copy, asked = self.copies[instance.name], f"copy {disk.name}"
@@ -179,20 +191,23 @@ class Gateway:
         there = source.copy(instance)
         if disk.name not in there.disks or disk.name in there.broken:
             raise HypervisorError(self.name, asked, f"{source.name} has no whole {disk.name}")
-        sent = SMALL if disk.name in copy.disks and disk.name not in copy.broken else BIG
+        sent = SMALL if disk.name in copy.disks else BIG
         state = there.disks[disk.name]
         copy.broken.add(disk.name)
         if self.fault == "cut":
-            copy.disks.setdefault(disk.name, ())
+            copy.disks[disk.name] = (*copy.disks.get(disk.name, ()), DAMAGE)
             raise HypervisorError(self.name, asked, "it was cut off", retry=True)
-        if self.fault == "damaged":
-            copy.disks[disk.name] = (*state, DAMAGE)
-            if final:
-                raise Unverified(self.name, asked, "it is not what the source has")
-            copy.broken.discard(disk.name)
+        proved = final or self.by_snapshot
+        torn = not proved and there.can_write()  # a part is from before a write, another from after it
+        copy.disks[disk.name] = (*state, DAMAGE) if self.fault == "damaged" or torn else state
+        if not proved:
             return Copied(sent)
-        copy.disks[disk.name] = state
+        if self.fault == "damaged":
+            raise Unverified(self.name, asked, "it is not what the source has")
         copy.broken.discard(disk.name)
+        copy.as_of[disk.name] = source.now()
+        if not final:
+            copy.kept[disk.name] = state
         return Copied(sent, f"sha256:{len(state)}" if final else "")
 
     def attach(self, instance: Instance, epoch: int, disk: Disk) -> None:
@@ -243,6 +258,8 @@ class Gateway:
             raise HypervisorError(self.name, asked, "it was cut off", retry=True)
         there.disks, there.attached = dict(here.disks), set(here.attached)
         there.broken.clear()
+        there.kept.clear()
+        there.as_of.clear()
         there.power, here.power = Power.RUNNING, Power.ABSENT
         here.attached.clear()
 
@@ -269,8 +286,9 @@ class Gateway:
         return self.copy(instance).versions.get(files.name)
 
     def _seen(self, name: str, copy: Copy, application: str) -> Seen:
-        whole = tuple(disk for disk in copy.disks if disk not in copy.broken)
-        return Seen(name, copy.power, copy.epoch, copy.writer, application, whole, tuple(sorted(copy.attached)))
+        whole = tuple(copy.whole())
+        as_of = {disk: at for disk, at in copy.as_of.items() if disk in whole}
+        return Seen(name, copy.power, copy.epoch, copy.writer, application, whole, tuple(sorted(copy.attached)), as_of)
 
     # the application
     def write(self, instance: Instance, number: int) -> None:
@@ -284,7 +302,8 @@ class Gateway:
     def states(self, instance: Instance) -> list[State]:
         """Everything that it keeps here, one by one."""
         copy = self.copy(instance)
-        kept = [copy.disks.get(disk.name, ()) for disk in instance.disks]
+        there = copy.disks | copy.whole()
+        kept = [there.get(disk.name, ()) for disk in instance.disks]
         return kept + [copy.files.get(each.name, ()) for each in instance.files]
 
     def _there(self, act: str, instance: Instance) -> Copy:
@@ -295,8 +314,11 @@ class Gateway:
 
     def _whole(self, act: str, instance: Instance, disk: Disk) -> None:
         copy = self.copy(instance)
-        if disk.name not in copy.disks or disk.name in copy.broken:
+        if disk.name not in copy.whole():
             raise HypervisorError(self.name, f"{act} {disk.name}", "it has no whole disk of this name")
+        copy.disks[disk.name] = copy.whole()[disk.name]
+        copy.broken.discard(disk.name)
+        copy.kept.pop(disk.name, None)
 
     def _room(self, act: str, instance: Instance) -> None:
         if self.fault == "full":

@@ -449,11 +449,12 @@ class History:
             world.promise(operation.id not in world.unfounded, f"{operation.id} went on without a state")
         if home is not None and operation.kind != "terminate":
             world.promise(world.routes.get(name) == home, f"the traffic of {name} goes to {world.routes.get(name)}")
+        world.recovered.pop(name, None)
         excused = name in world.excused
         for gateway in world.gateways.values():
             copy = gateway.copy(instance)
             if gateway.name == home:
-                world.judge_content(instance, gateway, fenced=operation.fenced is not None)
+                world.judge_content(instance, gateway)
                 if not excused:
                     world.promise(copy.writer, f"{name} is at {home}, where it may not write")
                     if name not in world.rebooted:
@@ -465,10 +466,7 @@ class History:
                     world.promise(not copy.writer, f"what was left of {name} at {gateway.name} may write")
         if home is None:  # what it kept was given up
             world.acknowledged[name] = []
-            world.tainted.discard(name)
-            world.unproved.discard(name)
             world.writer_at.pop(name, None)
-            world.recovered.pop(name, None)
 
     def fsck(self, instance: Instance) -> None:
         """What an operator does now and then: what is nobody's goes, and what was stopped is started."""
@@ -508,7 +506,7 @@ class History:
                     left = gateway.copy(instance)
                     self.world.promise(left.is_nothing(), f"fsck left something at {gateway.name}: {left}")
                 else:
-                    self.world.judge_content(instance, gateway, fenced=True)
+                    self.world.judge_content(instance, gateway)
 
 
 def world_instance(world: World, operation: Operation) -> Instance:

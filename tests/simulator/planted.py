@@ -28,6 +28,8 @@ HUNG_S = 240.0
 SAGA, HANDOFF = "meghdwar/driver/saga.py", "meghdwar/driver/handoff.py"
 MOBILITY, TRACK = "meghdwar/driver/mobility.py", "meghdwar/driver/track.py"
 JOURNAL = "tests/simulator/journal.py"  # its rules are those of SqlJournal
+GATEWAY = "tests/simulator/gateway.py"  # its rules are those of every hypervisor
+PLACES = {JOURNAL: "the journal", GATEWAY: "the gateways"}
 
 
 class Planted(NamedTuple):
@@ -148,8 +150,12 @@ PLANTED: Sequence[Planted] = (
             "Version(before.number + 1, digest, before.digest)", 'Version(before.number + 1, digest, "")',
             "files that were changed in two places are not noticed"),
     Planted("going on with a state that is not there", HANDOFF,
-            "    if scene.fenced:\n        _all_there(scene)\n", "    if scene.fenced:\n",
+            "    if scene.fenced:\n        return _what_is_there(scene)\n", "    if scene.fenced:\n        return {}\n",
             "the source burns down before the state was copied, and the cloudlet begins anew as if nothing had been"),
+    Planted("a copy is said to be newer than it is", HANDOFF,
+            "{name: seen.as_of[name] for name in travelling if name in seen.disks and name in seen.as_of}",
+            "{name: scene.clock.now() for name in travelling if name in seen.disks and name in seen.as_of}",
+            "the source burns down, and nobody is told that the last minutes are lost"),
     Planted("files that were damaged on the way are gone on with", HANDOFF,
             "    return digest_of(scene.at_target().read_files(scene.instance, files)) == version.digest",
             "    return True",
@@ -199,6 +205,13 @@ PLANTED: Sequence[Planted] = (
     Planted("a target that was vouched for is asked to stop", HANDOFF,
             "    if not scene.live and not scene.target_fenced:\n", "    if not scene.live:\n",
             "the target burns down between two steps, and the source stays paused although its state is whole"),
+    # the rules of the gateways
+    Planted("a copy that nobody proved counts as whole", GATEWAY,
+            "        if not proved:\n            return Copied(sent)\n", "",
+            "the source burns down, and a disk that was read half before and half after a write is taken for the state"),
+    Planted("a copy that was cut off counts as whole", GATEWAY,
+            "        copy.broken.add(disk.name)\n        if self.fault", "        if self.fault",
+            "the source burns down in the middle of a copy, and half a disk is taken for the state"),
     # the rules of the journal
     Planted("a claim has the epoch of the last one", JOURNAL,
             "        row.epoch += 1\n", "        row.epoch = max(1, row.epoch)\n",
@@ -301,7 +314,7 @@ def table(bugs: Sequence[Planted] = PLANTED) -> str:
     """The list in Markdown."""
     lines = ["| bug | in | what a user would have of it |", "| --- | --- | --- |"]
     for bug in bugs:
-        where = "the journal" if bug.file == JOURNAL else f"`{Path(bug.file).name}`"
+        where = PLACES.get(bug.file, f"`{Path(bug.file).name}`")
         lines.append(f"| {bug.name} | {where} | {bug.suffers} |")
     return "\n".join(lines)
 

@@ -13,12 +13,13 @@ from typing import Any
 
 from meghdwar.driver.hypervisor import HypervisorError, Power, Stale, Unreachable, Version
 from meghdwar.driver.instance import Files, Instance
-from meghdwar.driver.operation import JournalError, Operation
+from meghdwar.driver.operation import DONE, JournalError, Operation
 from tests.simulator.faults import FAULTS, Fault
 from tests.simulator.gateway import DAMAGE, Gateway
 from tests.simulator.journal import LEASE_S, Lease, MemoryJournal
 
 CALL_S = 0.002
+TRANSFERRED = ("transfer", DONE)
 POINTS_MAX = 2000  # calls in one operation, whoever makes them
 ROUTER, STACK, JOURNAL = "router", "stack", "journal"
 
@@ -60,6 +61,8 @@ class World:
         self.now = 0.0
         self.point = 0  # of the operation that is worked
         self.gateways = {gateway.name: gateway for gateway in gateways}
+        for gateway in gateways:
+            gateway.now = lambda: self.now
         self.instances: dict[str, Instance] = {}
         self.journal = MemoryJournal(lambda: self.now)
         self.routes: dict[str, str] = {}
@@ -76,14 +79,13 @@ class World:
         self.rival: Callable[[], None] = lambda: None
         self.written = 0
         self.acknowledged: dict[str, list[int]] = {}
+        self.written_at: dict[int, float] = {}
         self.recovered: dict[str, tuple[str, frozenset[int]]] = {}  # by a fenced operation: to where, from which copy
         self.excused: set[str] = set()  # instances of which something may be left: it was said, or an act came late
         self.blurred: set[str] = set()  # those of which a copy elsewhere may be marked as a writer
         self.writer_at: dict[str, str] = {}
         self.born: dict[str, int] = {}  # what was written before the instance was built
         self.versions: dict[tuple[str, str], Version] = {}  # the newest of state files, wherever it was put
-        self.unproved: set[str] = set()  # instances that an operator made go on with a copy that nobody had proved
-        self.tainted: set[str] = set()  # those of them whose state is damaged for good
         self.believed: set[str] = set()  # operations that were fenced
         self.unfounded: set[str] = set()  # operations that were fenced while the target had no whole copy
         self.rebooted: set[str] = set()
@@ -377,6 +379,7 @@ class World:
                 continue
             self.written += 1
             gateway.write(instance, self.written)
+            self.written_at[self.written] = self.now
             self.acknowledged[name].append(self.written)
 
     # what is judged after every act
@@ -402,12 +405,26 @@ class World:
         name = instance.name
         to, recovered = self.recovered.get(name, ("", frozenset()))
         if to == writer.name:
+            lost = [number for number in self.acknowledged[name] if number not in recovered]
+            self.judge_word(name, lost)
             self.acknowledged[name] = [number for number in self.acknowledged[name] if number in recovered]
         if to:
             del self.recovered[name]
-        self.judge_content(instance, writer, fenced=to == writer.name)
+        self.judge_content(instance, writer)
 
-    def judge_content(self, instance: Instance, writer: Gateway, *, fenced: bool = False) -> None:
+    def judge_word(self, name: str, lost: Sequence[int]) -> None:
+        """The operator was told from when the state is that is gone on with: nothing older is lost."""
+        if not lost:
+            return
+        done = [entry for entry in self.journal.lines[self.operation] if (entry.step, entry.phase) == TRANSFERRED]
+        said = list(done[-1].detail.get("recovered", {}).values()) if done else []
+        if None in said:
+            return  # of state files it is said that they are of the moment of the pause
+        oldest = self.written_at[lost[0]]
+        why = f"{name} was said to be as it was at {min(said, default=self.now):.3f}, and lost what is of {oldest:.3f}"
+        self.promise(bool(said) and min(said) < oldest, why)
+
+    def judge_content(self, instance: Instance, writer: Gateway) -> None:
         name = instance.name
         for state in writer.states(instance):
             if state and 0 <= state[0] <= self.born.get(name, 0):
@@ -415,9 +432,7 @@ class World:
             lost = set(self.acknowledged[name]).difference(state)
             if lost:
                 raise Broken(f"acknowledged and lost: {sorted(lost)[:5]} of {name}, which goes on at {writer.name}")
-            if DAMAGE in state and fenced and name in self.unproved:
-                self.tainted.add(name)
-            elif DAMAGE in state and name not in self.tainted:
+            if DAMAGE in state:
                 raise Broken(f"damaged state: {name} goes on at {writer.name}")
 
     def judge_version(self, instance: Instance, files: Files, version: Version) -> None:
@@ -438,8 +453,6 @@ class World:
         states = self.gateways[operation.target].states(instance)
         kept = frozenset[int]().union(*states) if len(states) < 2 else frozenset(states[0]).intersection(*states[1:])
         self.recovered[instance.name] = (operation.target, kept)
-        if instance.disks:
-            self.unproved.add(instance.name)
         if operation.id not in self.believed and not self._is_whole(
             instance, self.gateways[operation.target], operation.strategy == "live"
         ):
@@ -452,8 +465,9 @@ class World:
         if live:
             return copy.has_state() or (not instance.disks and copy.power is Power.RUNNING)
         disks = {disk.name for disk in gateway.travelling(instance)}
+        proved = copy.whole().keys() & copy.as_of.keys()
         files = {name for name in copy.versions if DAMAGE not in copy.files.get(name, ())}
-        return disks <= copy.disks.keys() - copy.broken and {each.name for each in instance.files} <= files
+        return disks <= proved and {each.name for each in instance.files} <= files
 
 
 def _shown(arguments: tuple[Any, ...]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from meghdwar.driver.account import account, left, why
+from meghdwar.driver.account import account, left, recovered, why
 from meghdwar.driver.follow import Noted
 from meghdwar.driver.inventory import ApplicationRecord, GatewayRecord, InstanceRecord, Task
 from meghdwar.driver.operation import COMPENSATED, WAITING, Entry, Operation
@@ -75,6 +75,7 @@ def operation(found: Operation, entries: Sequence[Entry], *, steps: bool = False
         "status": found.status,
         "error": found.error or (why(entries) if found.status == COMPENSATED else ""),
         "left": left(entries),
+        "recovered": recovered(found, entries),
         "gap_s": None if took.gap_s is None else round(took.gap_s, 6),
         "sent_bytes": took.sent_bytes,
         "took_s": round(took.seconds, 6),

@@ -14,9 +14,10 @@ from meghdwar.bundle import Bundle, BundleError, stack_name
 from meghdwar.cli import options as options_
 from meghdwar.cli.commands.operations import told
 from meghdwar.cli.commands.output import fancy, show
-from meghdwar.driver.control import Driver
+from meghdwar.driver.account import recovered
+from meghdwar.driver.control import PAST_MAX, Driver
 from meghdwar.driver.inventory import InstanceRecord
-from meghdwar.driver.operation import RUNNING, WAITING, DriverError, Operation
+from meghdwar.driver.operation import COMPLETED, RUNNING, WAITING, DriverError, Operation
 from meghdwar.driver.stacks import StackName
 from meghdwar.model import Gateway
 
@@ -140,12 +141,27 @@ def rows(driver: Driver, application: str | None) -> list[dict[str, Any]]:
         for operation in driver.journal.operations(application=application, status=status)
     }
     abandoned = {operation.id for operation in driver.journal.abandoned()}
-    return [_row(record, open_.get(record.name), abandoned) for record in driver.inventory.instances(application)]
+    records = driver.inventory.instances(application)
+    found = _recovered(driver, application)
+    return [_row(record, open_.get(record.name), abandoned, found.get(record.name, "")) for record in records]
 
 
-def _row(record: InstanceRecord, operation: Operation | None, abandoned: set[str]) -> dict[str, Any]:
+def _recovered(driver: Driver, application: str | None) -> dict[str, str]:
+    """Instance -> what it goes on with since its last move, if that was one without its source."""
+    done = driver.journal.operations(application=application, status=COMPLETED, limit=PAST_MAX)
+    newest = {operation.instance: operation for operation in reversed(done) if operation.kind in ("build", "move")}
+    return {
+        name: recovered(operation, driver.journal.entries(operation.id))
+        for name, operation in newest.items()
+        if operation.fenced is not None
+    }
+
+
+def _row(record: InstanceRecord, operation: Operation | None, abandoned: set[str], lost: str) -> dict[str, Any]:
     instance = record.instance
     state = "up" if record.gateway is not None else "nowhere"
+    if lost:
+        state += f", recovered: {lost}"
     if operation is not None:
         way = f" to {operation.target}" if operation.target else ""
         state = f"{operation.kind}{way}"

@@ -12,7 +12,7 @@ from typing import Any
 from meghdwar.cli.commands.names import resolve
 from meghdwar.cli.commands.output import dump, moment, seconds, size
 from meghdwar.cli.commands.output import show as show_rows
-from meghdwar.driver.account import account, left, why
+from meghdwar.driver.account import account, left, recovered, why
 from meghdwar.driver.control import Driver
 from meghdwar.driver.operation import (
     COMPENSATED,
@@ -27,6 +27,7 @@ from meghdwar.driver.operation import (
 
 DONE, UNDONE, WAITS = 0, 1, 3
 COLUMNS = ("operation", "kind", "instance", "from", "to", "strategy", "status", "gap_s", "began", "reason")
+RECOVERED = (*COLUMNS, "recovered")  # where there is something to say
 
 
 def history(options: Namespace, driver: Driver) -> int:
@@ -35,7 +36,8 @@ def history(options: Namespace, driver: Driver) -> int:
     instance = options.instance and resolve(options.instance, (r.instance for r in driver.inventory.instances()))
     found = driver.journal.operations(application=options.application, instance=instance, limit=options.limit)
     rows = [row(driver, operation) for operation in found]
-    show_rows(options, rows, columns=COLUMNS, nothing="nothing was done yet")
+    columns = RECOVERED if any(each["recovered"] for each in rows) else COLUMNS
+    show_rows(options, rows, columns=columns, nothing="nothing was done yet")
     return DONE
 
 
@@ -83,6 +85,7 @@ def row(driver: Driver, operation: Operation) -> dict[str, Any]:
         "reason": operation.reason,
         "error": operation.error or (why(entries) if operation.status == COMPENSATED else ""),
         "left": left(entries),
+        "recovered": recovered(operation, entries),
         "fenced": None if fenced is None else f"by {fenced.by} at {moment(fenced.at)}: {fenced.because}",
     }
 
@@ -133,7 +136,8 @@ def sentence(row: dict[str, Any]) -> str:
         parts.append(f"moved in {seconds(row['took_s'])} while it ran")
     if row["sent_bytes"]:
         parts.append(f"{size(row['sent_bytes'])} sent")
-    more = f"\n  left behind: {row['left']}" if row["left"] else ""
+    more = f"\n  recovered: {row['recovered']}" if row["recovered"] else ""
+    more += f"\n  left behind: {row['left']}" if row["left"] else ""
     return f"{', '.join(parts)} ({id_}){more}"
 
 

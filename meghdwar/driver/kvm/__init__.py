@@ -31,7 +31,7 @@ from meghdwar.driver.hypervisor import (
     Version,
 )
 from meghdwar.driver.instance import Disk, Files, Instance
-from meghdwar.driver.kvm import copying, domain, images, migration, reach
+from meghdwar.driver.kvm import copying, domain, images, migration, reach, trial
 from meghdwar.driver.kvm.connection import Connection, Domain, State
 from meghdwar.driver.kvm.doctor import look_over, machine_of
 from meghdwar.driver.kvm.domain import Boot, Machine
@@ -55,7 +55,7 @@ CAPABILITIES = Capabilities(
         "precopy": Cost(gap_s=3.5, gap_s_per_gb=5.0),
         "warm": Cost(gap_s=1.0, gap_s_per_gb=5.0),
         # emulated with 128 MiB, which go over while it stands still
-        "live": Cost(gap_s=0.3),
+        "live": Cost(gap_s=0.2),
     },
     fence="checked",
     proof="content",
@@ -110,6 +110,7 @@ class Kvm:
             application=application,
             disks=kept.disks,
             attached=tuple(disk for disk in kept.disks if disk in attached and disk != OVERLAY),
+            as_of=dict(kept.as_of),
         )
 
     def _read(self, there: Domain | None) -> tuple[State, str]:
@@ -203,6 +204,7 @@ class Kvm:
         if self._found(instance, "define")[1] is not State.ABSENT:
             return
         image = images.find(self.gateway, self.access.images, instance.image)
+        trial.refuse_indirect(self.connection, self.pool)
         images.bring(self.pool, image)
         self._checked(instance, claim)
         boot = self._boot(instance, image)
@@ -235,6 +237,9 @@ class Kvm:
             raise Refused(self.gateway, f"start {instance.name}", "its copy here may not write to the state it has")
         if state is State.RUNNING:
             return
+        if doubted := sorted(set(kept.doubted) & self._plugged(instance, xml).keys()):
+            why = f"its copy here of {', '.join(doubted)} was never proved; copy it again"
+            raise Refused(self.gateway, f"start {instance.name}", why)
         if state in (State.ARRIVING, State.LEFT):
             raise HypervisorError(self.gateway, f"start {instance.name}", "it is in the middle of a move", retry=True)
         if state is State.PAUSED:
@@ -358,8 +363,25 @@ class Kvm:
             self._same_base(instance, source)
         elif self.pool.capacity(volume) not in (size, None):
             self.pool.delete([volume])
+        begun_at = time.time()
+        check_length(self.gateway, _copied(instance, disk, begun_at))
+        self._doubt(instance, disk)
         self.pool.make(volume, size)
-        return copying.copy(source.pool, volume, self.pool, volume, lambda: self._hurry(instance, claim), final=final)
+        done = copying.copy(source.pool, volume, self.pool, volume, lambda: self._hurry(instance, claim), final=final)
+        if final:
+            self._hurry(instance, claim)
+            self._prove(instance, disk, begun_at)
+        return done
+
+    def _doubt(self, instance: Instance, disk: Disk) -> None:
+        """From now on the disk is no whole one, until it was proved; said before anything is copied."""
+        mark = f"{instance.name}.{disk.name}"
+        self.pool.make(f"{mark}.copying")
+        self.pool.delete(volume for volume in self.pool.names() if volume.startswith(f"{mark}.copied."))
+
+    def _prove(self, instance: Instance, disk: Disk, at: float) -> None:
+        self.pool.make(_copied(instance, disk, at))
+        self.pool.delete([f"{instance.name}.{disk.name}.copying"])
 
     def _hurry(self, instance: Instance, claim: Claim) -> None:
         self._checked(instance, claim)
@@ -381,7 +403,8 @@ class Kvm:
         if not kept.now.writer:
             raise Refused(self.gateway, f"{asked} {instance.name}", "its copy here may not write")
         if disk.name not in kept.disks:
-            raise HypervisorError(self.gateway, f"{asked} {instance.name}", "the disk is not there; make it first")
+            why = "there is no whole disk of this name; make or copy it first"
+            raise HypervisorError(self.gateway, f"{asked} {instance.name}", why)
         there, state, now = self._there(instance, asked)
         running = state is not State.STOPPED
         config = self.connection.xml(there, live=False)
@@ -443,6 +466,11 @@ class Kvm:
             why = f"{target.gateway} has another hypervisor"
             raise Refused(self.gateway, f"migrate {instance.name}", why)
         migration.migrate(self, target, instance, claim)
+
+
+def _copied(instance: Instance, disk: Disk, at: float) -> str:
+    """The volume that says from when a copy is."""
+    return f"{instance.name}.{disk.name}.copied.{int(at * 1000)}"
 
 
 _: Callable[[Access], Hypervisor] = Kvm

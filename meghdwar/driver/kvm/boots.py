@@ -59,7 +59,9 @@ def _runs(connection: Connection, pool: Pool, virt: str) -> bool:
     pool.make(volume, len(SECTOR))
     try:
         pool.write(volume, 0, SECTOR)
-        guest = connection.start_once(name, render("probe", virt=virt, name=name, path=pool.path(volume)))
+        guest = connection.start_once(
+            name, render("probe", virt=virt, name=name, path=pool.path(volume), cache="default")
+        )
         try:
             end = time.monotonic() + WITHIN_S
             while connection.state(guest) is not State.ABSENT:

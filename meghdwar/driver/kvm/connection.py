@@ -42,6 +42,7 @@ IMPOSSIBLE = frozenset(
 CLOSED = re.compile(
     r"client socket is closed|connection closed|keepalive|end of file|broken pipe|connection reset", re.I
 )
+NO_DIRECT = re.compile(r"O_DIRECT")
 NO_ROOM = re.compile(r"no space left|not enough free space|disk quota|insufficient (disk )?space", re.I)
 
 
@@ -170,6 +171,10 @@ class Connection:
         if not isinstance(error, libvirt.libvirtError):
             return error
         gateway, code, text = self.access.gateway, error.get_error_code(), error.get_error_message() or str(error)
+        if NO_DIRECT.search(text):
+            why = "its storage pool is on a file system without direct I/O, which guests' disks need"
+            way_out = "put it on ext4, XFS or Btrfs, or name another with the option pool"
+            return HypervisorError(gateway, asked, f"{why}; {way_out} ({text.strip()})")
         if NO_ROOM.search(text):
             return Full(gateway, asked, f"{text}; make room in its storage pool")
         if code == libvirt.VIR_ERR_AUTH_FAILED:
@@ -239,9 +244,10 @@ class Connection:
         """From its disks: a memory that was saved with `virsh managedsave` is older than they may be, and is let go."""
         self.call(f"start {domain.name()}", lambda c: domain.createWithFlags(libvirt.VIR_DOMAIN_START_FORCE_BOOT))
 
-    def start_once(self, name: str, xml: str) -> Domain:
-        """A domain that is gone when it ends."""
-        return self.call(f"start {name}", lambda c: c.createXML(xml, libvirt.VIR_DOMAIN_START_AUTODESTROY))
+    def start_once(self, name: str, xml: str, *, runs: bool = True) -> Domain:
+        """A domain that is gone when it ends; without `runs` it is only made, and stands still."""
+        flags = libvirt.VIR_DOMAIN_START_AUTODESTROY | (0 if runs else libvirt.VIR_DOMAIN_START_PAUSED)
+        return self.call(f"start {name}", lambda c: c.createXML(xml, flags))
 
     def destroy(self, domain: Domain) -> None:
         def work(c: Any) -> None:

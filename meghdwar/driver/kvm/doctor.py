@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from xml.etree import ElementTree
 
 from meghdwar.driver.hypervisor import Access, Finding, HypervisorError
-from meghdwar.driver.kvm import boots, images
+from meghdwar.driver.kvm import boots, images, trial
 from meghdwar.driver.kvm.connection import Connection
 from meghdwar.driver.kvm.domain import Machine
 from meghdwar.driver.kvm.pool import Pool
 
 LIBVIRT_MIN = 6_000_000
 FREE_MIN_BYTES = 2 * 2**30
+SKEW_MAX_S = 3.0
 GOOD, WARNING, BAD = "good", "warning", "bad"
 
 
@@ -38,13 +40,14 @@ def machine_of(access: Access, connection: Connection, pool: Pool) -> Machine:
 
 
 def look_over(access: Access, connection: Connection, pool: Pool, wanted: Sequence[str]) -> Iterator[Finding]:
-    """Every finding, the bad ones with their help; it never raises and makes nothing."""
+    """Every finding, the bad ones with their help; it never raises and leaves nothing."""
     reached = list(_trying("reachable", lambda: _reachable(access, connection)))
     yield from reached
     if any(finding.level == BAD for finding in reached):
         return
     yield from _trying("virtualization", lambda: _virtualization(access, connection, pool))
     yield from _trying("pool", lambda: _pool(pool))
+    yield from _trying("direct", lambda: _tried(connection, pool))
     yield from _trying("network", lambda: _network(access, connection))
     yield from _trying("moves", lambda: _moves(access))
     for name in wanted:
@@ -116,6 +119,33 @@ def _pool(pool: Pool) -> Iterator[Finding]:
         yield Finding("space", WARNING, f"{free / 2**30:.1f} GiB are free in {pool.name}", "make room in it")
     else:
         yield Finding("space", GOOD, f"{free / 2**30:.1f} GiB are free in {pool.name}")
+
+
+def _tried(connection: Connection, pool: Pool) -> Iterator[Finding]:
+    """What only a volume in the pool tells, which is there for a moment."""
+    if pool.free_bytes() is None:
+        message = "neither direct I/O nor its clock was looked at: that takes the storage pool, which will be made"
+        yield Finding("direct", WARNING, message, "ask again when something was built there")
+        return
+    begun_at = time.time()
+    with trial.trial_volume(pool) as volume:
+        yield from _clock(trial.skew_s(pool, begun_at, volume))
+        error = trial.direct(connection, pool, volume)
+    if error is None:
+        yield Finding("direct", GOOD, f"the file system of {pool.name} takes direct I/O")
+    else:
+        advice = "it is tried again before the first guest; see that a guest can be started there"
+        yield Finding("direct", WARNING, f"whether {pool.name} takes direct I/O could not be tried: {error}", advice)
+
+
+def _clock(skew_s: float | None) -> Iterator[Finding]:
+    advice = "let both keep time by NTP: sightings and logs are put in order by it"
+    if skew_s is None:
+        yield Finding("clock", WARNING, "its clock was not checked: its pool gives volumes no times", advice)
+    elif skew_s > SKEW_MAX_S:
+        yield Finding("clock", WARNING, f"its clock is {skew_s:.0f} s off ours", advice)
+    else:
+        yield Finding("clock", GOOD, "its clock agrees with ours")
 
 
 def _network(access: Access, connection: Connection) -> Iterator[Finding]:

@@ -4,6 +4,8 @@ Everything goes through libvirt, never by a path of this machine, so that a gate
 
     INSTANCE.DISK.raw                 a disk of its state
     INSTANCE.DISK.qcow2               an overlay
+    INSTANCE.DISK.copying             it is being copied here, or its copying was cut off: it is not whole
+    INSTANCE.DISK.copied.AT           it was copied here, and is as it was at AT (milliseconds since 1970)
     INSTANCE.saved                    its memory, on the way between gateways
     INSTANCE.held.EPOCH.N.W.APP       who may change it (EPOCH), and whether this copy may write (W: w or r)
     CHECKSUM.KIND                     a file of an image, with CHECKSUM.KIND.whole beside it when it is whole
@@ -34,6 +36,7 @@ _HELD = re.compile(
     r"(?P<name>[^.]+)\.held\.(?P<epoch>\d{20})\.(?P<serial>\d{6})\.(?P<writer>[wr])\.(?P<application>.*)"
 )
 _DISK = re.compile(r"(?P<name>[^.]+)\.(?P<disk>[^.]+)\.(?P<format>raw|qcow2)")
+_COPY = re.compile(r"(?P<name>[^.]+)\.(?P<disk>[^.]+)\.(?:copying|copied\.(?P<at>\d+))")
 _IMAGE = re.compile(r"[0-9a-f]{64}\..*")  # of no instance, though what a VM boots from has the name of a disk
 
 
@@ -53,11 +56,14 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The volumes of one instance. `held` are all that are remembered, the one that counts last."""
+    """The volumes of one instance. `held` are all that are remembered, the one that counts last; `disks` are whole,
+    `doubted` are not, and `as_of` says from when those are that were copied here."""
 
     held: tuple[Held, ...] = ()
     disks: tuple[str, ...] = ()
     saved: bool = False
+    doubted: tuple[str, ...] = ()
+    as_of: tuple[tuple[str, float], ...] = ()
 
     @property
     def now(self) -> Held:
@@ -117,6 +123,22 @@ class Pool:
         def work(c: Any) -> int | None:
             there = self._volume(c, volume)
             return None if there is None else int(there.info()[1])
+
+        return self.connection.call(f"look at {volume}", work)
+
+    def made_at(self, volume: str) -> float | None:
+        """When it was written last, by the gateway's clock, in seconds since 1970."""
+
+        def work(c: Any) -> float | None:
+            there = self._volume(c, volume)
+            found = (
+                None
+                if there is None
+                else ElementTree.fromstring(there.XMLDesc(0)).findtext(  # noqa: S314
+                    "target/timestamps/mtime"
+                )
+            )
+            return None if not found else float(found)
 
         return self.connection.call(f"look at {volume}", work)
 
@@ -229,7 +251,9 @@ class Pool:
 def sorted_out(volumes: Iterable[str]) -> dict[str, Kept]:
     """The volumes of a pool by instance."""
     held: dict[str, list[Held]] = {}
-    disks: dict[str, list[str]] = {}
+    disks: dict[str, set[str]] = {}
+    doubted: dict[str, set[str]] = {}
+    as_of: dict[str, dict[str, float]] = {}
     saved = set()
     for volume in volumes:
         if _IMAGE.fullmatch(volume):
@@ -239,13 +263,22 @@ def sorted_out(volumes: Iterable[str]) -> dict[str, Kept]:
             one = Held(epoch, serial, match["writer"] == "w", unquote(match["application"]))
             held.setdefault(match["name"], []).append(one)
         elif match := _DISK.fullmatch(volume):
-            disks.setdefault(match["name"], []).append(match["disk"])
+            disks.setdefault(match["name"], set()).add(match["disk"])
+        elif match := _COPY.fullmatch(volume):
+            if match["at"] is None:
+                doubted.setdefault(match["name"], set()).add(match["disk"])
+            else:
+                as_of.setdefault(match["name"], {})[match["disk"]] = int(match["at"]) / 1000
         elif volume.endswith(".saved"):
             saved.add(volume.removesuffix(".saved"))
-    return {
-        name: Kept(tuple(sorted(held.get(name, ()))), tuple(sorted(disks.get(name, ()))), name in saved)
-        for name in held.keys() | disks.keys() | saved
-    }
+    found = {}
+    for name in held.keys() | disks.keys() | doubted.keys() | as_of.keys() | saved:
+        not_whole = doubted.get(name, set())
+        whole = disks.get(name, set()) - not_whole
+        times = tuple(sorted((disk, at) for disk, at in as_of.get(name, {}).items() if disk in whole))
+        count = tuple(sorted(held.get(name, ())))
+        found[name] = Kept(count, tuple(sorted(whole)), name in saved, tuple(sorted(not_whole)), times)
+    return found
 
 
 def check_length(gateway: str, volume: str) -> None:

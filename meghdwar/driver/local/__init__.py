@@ -13,6 +13,7 @@ docker) is not its own any more and is not ended with it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -112,8 +113,16 @@ class Local:
         if record is None:
             return Seen(name)
         with explained(self.gateway, asked):
-            disks, attached = state.disks(place), state.attached(place)
-            return Seen(name, _power(place, record), record.epoch, record.writer, record.application, disks, attached)
+            return Seen(
+                name,
+                _power(place, record),
+                record.epoch,
+                record.writer,
+                record.application,
+                state.disks(place),
+                state.attached(place),
+                state.as_of(place),
+            )
 
     def _world(self, instance: Instance, place: Place, record: Record) -> World:
         return World(instance, place, record, self._folder.images)
@@ -193,8 +202,11 @@ class Local:
 
     def _start(self, instance: Instance, claim: Claim, place: Place, record: Record, lock: int, asked: str) -> None:
         self._defined(place, asked)
-        if not record.writer and (state.attached(place) or record.versions):
+        attached = state.attached(place)
+        if not record.writer and (attached or record.versions):
             raise Refused(self.gateway, asked, "it has its state, and its copy there may not write")
+        if doubted := sorted(set(attached) - set(state.disks(place))):
+            raise Refused(self.gateway, asked, f"its copy of {', '.join(doubted)} was never proved: copy it again")
         if process.lives(place):
             return
         address = record.address
@@ -265,10 +277,15 @@ class Local:
             origin = self._origin(instance, disk, source, final, asked)
             if disk.name in state.attached(place) and process.lives(place):
                 raise Refused(self.gateway, asked, "it runs there with this disk attached: pause it first")
+            begun_at = time.time()
+            claim.check()
+            state.doubt(place, disk.name)
             state.make(place, disk)
             done = copy(origin, place.disk(disk.name), place.compared(disk.name), claim.check, final=final)
             if final:
                 self._origin(instance, disk, source, final, asked)  # it was not started meanwhile
+                claim.check()
+                state.prove(place, disk.name, begun_at)
             proof = (
                 f"content: {done.files} files, {done.compared_bytes} bytes compared, "
                 f"{done.untouched_bytes} untouched since they were"
@@ -293,7 +310,7 @@ class Local:
             if not record.writer:
                 raise Refused(self.gateway, asked, "its copy there may not write")
             if disk.name not in state.disks(place):
-                raise HypervisorError(self.gateway, asked, "there is no such disk: make or copy it first")
+                raise HypervisorError(self.gateway, asked, "there is no whole disk of this name: make or copy it first")
             self._defined(place, asked)
             if disk.name not in state.attached(place):
                 state.attach(place, disk)

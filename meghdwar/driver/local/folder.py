@@ -96,6 +96,10 @@ class Place:
     def disk(self, name: str) -> Path:
         return self.disks / name
 
+    def copied(self, name: str) -> Path:
+        """Says of a disk that was copied here from when it is, or that it is not whole (state.py)."""
+        return self.folder / f"copied-{name}"
+
     def compared(self, name: str) -> Path:
         """What copying.py remembers of the last copy of a disk."""
         return self.folder / f"compared-{name}.json"

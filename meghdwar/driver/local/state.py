@@ -16,6 +16,8 @@ from meghdwar.driver.local import process
 from meghdwar.driver.local.files import replace_file, sync_folder
 from meghdwar.driver.local.folder import Place
 
+DOUBTED = "doubted"  # what is said of a disk that is not whole
+
 
 class StateError(Exception):
     """It cannot be so; the message says why and what to do. `retry`: asking again, unchanged, can help."""
@@ -27,7 +29,33 @@ class StateError(Exception):
 
 # disks
 def disks(place: Place) -> tuple[str, ...]:
-    return tuple(sorted(each.name for each in place.disks.iterdir())) if place.disks.is_dir() else ()
+    """Those that are whole."""
+    there = sorted(each.name for each in place.disks.iterdir()) if place.disks.is_dir() else ()
+    return tuple(name for name in there if _copied(place, name) != DOUBTED)
+
+
+def as_of(place: Place) -> dict[str, float]:
+    """From when those are that were copied here, and proved."""
+    told = {name: _copied(place, name) for name in disks(place)}
+    return {name: float(at) for name, at in told.items() if at}
+
+
+def doubt(place: Place, name: str) -> None:
+    """From now on the disk is no whole one, until it was proved; said before anything is copied."""
+    if _copied(place, name) != DOUBTED:
+        replace_file(place.copied(name), DOUBTED.encode())
+
+
+def prove(place: Place, name: str, at: float) -> None:
+    replace_file(place.copied(name), f"{at:.3f}".encode())
+
+
+def _copied(place: Place, name: str) -> str:
+    """When what is here was so at the source, DOUBTED, or "" for a disk that was made here."""
+    try:
+        return place.copied(name).read_text()
+    except FileNotFoundError:
+        return ""
 
 
 def make(place: Place, disk: Disk) -> None:

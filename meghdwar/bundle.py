@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias, cast
@@ -262,6 +262,17 @@ def identity(name: str, plan: Plan) -> str:
     """The checksum of what a plan says of its application, without the files: the stack bears it as an output, so
     that the plan of a stack that is there can be found."""
     return _digest(_described(name, plan))
+
+
+def called(bundle: Bundle, name: str) -> Bundle:
+    """The same application under another name, so that it may be there more than once. Its stack bears the identity
+    that goes with that name."""
+    if name == bundle.name:
+        return bundle
+    plan = replace(bundle.plan, application=name)
+    before, after = identity(bundle.name, bundle.plan).encode(), identity(name, plan).encode()
+    files = {**bundle.files, bundle.template: bundle.files[bundle.template].replace(before, after)}
+    return replace(bundle, name=name, plan=plan, files=files)
 
 
 def _content(bundle: Bundle) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 
 from meghdwar import bundle
 from meghdwar.bundle import Bundle, BundleError, Plan, Step
+from meghdwar.compiler import compile_file
 from meghdwar.compiler.targets import hot, target
 from meghdwar.diagnostics import Span
 from meghdwar.model import Application, Attribute, Cloudlet, ClusterPolicy, Join, Parameter, Ready, Token
@@ -142,6 +144,16 @@ def test_a_plan_cannot_name_files_elsewhere(name: str, tmp_path: Path) -> None:
     (tmp_path / "x.plan.yaml").write_text(yaml.safe_dump({"version": 1, "digest": "x", "files": {name: "0"}}))
     with pytest.raises(BundleError, match="outside its folder"):
         bundle.read(tmp_path / "x.plan.yaml")
+
+
+def test_under_another_name_its_stack_bears_the_identity_of_that_name() -> None:
+    before = compile_file(str(files("meghdwar.tosca") / "examples" / "arena.tosca.yaml")).bundle
+    assert before is not None
+    after = bundle.called(before, "other")
+    borne = yaml.safe_load(after.files[after.template])["outputs"]["meghdwar_plan"]["value"]
+    assert borne == bundle.identity("other", after.plan) != bundle.identity(before.name, before.plan)
+    assert bundle.from_files("other.plan.yaml", bundle.to_files(after)).digest == after.digest
+    assert bundle.called(before, before.name) == before
 
 
 def test_the_command_and_what_to_add_to_it() -> None:

@@ -12,6 +12,7 @@ from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException
 
 from meghdwar.bundle import BundleError
+from meghdwar.driver.cloud_api import CloudError
 from meghdwar.driver.hypervisor import HypervisorError, Stale
 from meghdwar.driver.inventory import Taken, Unknown
 from meghdwar.driver.operation import Busy, DriverError, JournalError
@@ -31,6 +32,7 @@ STATUSES: tuple[tuple[type[Exception], HTTPStatus], ...] = (
     (Stale, HTTPStatus.CONFLICT),
     (JournalError, HTTPStatus.SERVICE_UNAVAILABLE),
     (HypervisorError, HTTPStatus.BAD_GATEWAY),
+    (CloudError, HTTPStatus.BAD_GATEWAY),
     (BundleError, HTTPStatus.BAD_REQUEST),
     (DriverError, HTTPStatus.BAD_REQUEST),
 )

@@ -30,6 +30,7 @@ OPTIONS = (
     cfg.IntOpt("fetch_s_max", default=600, min=1, help="The longest that a package may be fetched for, in seconds."),
     cfg.IntOpt("page_size", default=100, min=1, help="How many things a page of a list holds."),
     cfg.IntOpt("work", default=8, min=0, help="How many cloudlets each process works at once; 0: mdw watch does it."),
+    cfg.ListOpt("clouds", default=[], help="Clouds of clouds.yaml where callers may have stacks."),
     cfg.StrOpt("router", default="none", help="How subscribers are sent to cloudlets; as mdw up --router."),
     cfg.StrOpt("images", default="", help="The folder of the images, for gateways that lack them."),
     cfg.StrOpt("audit_log", default="", help="The file for who did what; empty: the log."),
@@ -52,6 +53,7 @@ class Settings:
     fetch_s_max: int
     page_size: int
     work: int
+    clouds: tuple[str, ...]
     router: str
     images: Path | None
     audit_log: Path | None
@@ -92,6 +94,7 @@ def _settings(conf: Any) -> Settings:
         fetch_s_max=api.fetch_s_max,
         page_size=api.page_size,
         work=api.work,
+        clouds=tuple(api.clouds),
         router=api.router,
         images=Path(api.images) if api.images else None,
         audit_log=Path(api.audit_log) if api.audit_log else None,

@@ -48,8 +48,9 @@ class Cloud:
         self._connection, self.name = connection, name
 
     @classmethod
-    def connect(cls, name: str | None = None) -> Cloud:
-        """The cloud of that name in clouds.yaml, or that of the environment. Logs in at once."""
+    def connect(cls, name: str | None = None, project: str = "") -> Cloud:
+        """The cloud of that name in clouds.yaml, or that of the environment, in the project that it says or in the one
+        of this id. Logs in at once."""
         try:
             import openstack
             from keystoneauth1 import exceptions as refused
@@ -58,6 +59,8 @@ class Cloud:
             raise CloudError("cannot reach a cloud without openstacksdk: pip install 'meghdwar[openstack]'") from None
         try:
             connection = openstack.connect(cloud=name, app_name="meghdwar")
+            if project:
+                connection = connection.connect_as_project({"id": project})
             connection.authorize()
         except (exceptions.ConfigException, refused.MissingRequiredOptions) as error:
             advice = "see openstack --os-cloud NAME token issue, and clouds.yaml or OS_CLOUD"
@@ -65,6 +68,12 @@ class Cloud:
         except (refused.Unauthorized, exceptions.SDKException, refused.ClientException) as error:
             if isinstance(error, refused.Unauthorized) or "HTTP 401" in str(error):
                 why = "it does not take these credentials; check user, password, project and domain in clouds.yaml"
+                if project:
+                    user = connection.config.auth.get("username", "its user")
+                    why = (
+                        f"{user} has no role in the project {project}; an administrator gives it one: "
+                        f"openstack role add --project {project} --user {user} member"
+                    )
             else:
                 why = f"{_first_line(error)}; check auth_url in clouds.yaml"
             raise CloudError(f"cannot log in at {connection.config.name}: {why}") from None

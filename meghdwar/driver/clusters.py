@@ -68,7 +68,7 @@ def changes(driver: Driver, record: ApplicationRecord) -> list[Change]:
     """What the clusters of an application's stack have become, against what is known. Nothing while somebody works on
     the stack, and nothing has left before the application was up. Raises CloudError."""
     name = driver.stacks.of(record)
-    cloud, bundle = driver.stacks.cloud(name.cloud), driver.bundle(record)
+    cloud, bundle = driver.stacks.cloud_of(record), driver.bundle(record)
     stack = heat.find(cloud, name.name)
     if stack is None or stack.busy:
         return []

@@ -192,7 +192,7 @@ class Driver:
         record = self.record(bundle, router, images, parameters, stack=stack)
         if stack is not None:
             self._same_plan(record)
-            self._stack_may_come(record, bundle)
+            self.stack_may_come(record)
         self.admit(record)
         return self.bring_up(record.name, "mdw up")
 
@@ -204,7 +204,7 @@ class Driver:
         if record.stack is not None:
             self._stackable(record.name, asked)
         self._room(asked)
-        self._known_gateways(asked, record.stack, teach)
+        self._known_gateways(asked, record, teach)
         try:
             self.inventory.add_application(record)
         except Taken:
@@ -233,10 +233,11 @@ class Driver:
     def _note_leavings(self, record: ApplicationRecord) -> None:
         self.inventory.add_leavings(record.name, self.stacks.leavings(record, self.bundle(record)))
 
-    def _stack_may_come(self, record: ApplicationRecord, bundle: Bundle) -> None:
-        """Raises DriverError where a stack cannot be made, or was and is gone."""
+    def stack_may_come(self, record: ApplicationRecord) -> None:
+        """Asks the cloud whether it can take the stack of an application; changes nothing. Raises DriverError where it
+        cannot be made, or was and is gone, CloudError where the cloud lets nobody in."""
         if record.name not in {each.name for each in self.inventory.applications()}:
-            self.stacks.refuse(record, bundle)
+            self.stacks.refuse(record, self.bundle(record))
         elif any(each.gateway for each in self.inventory.instances(application=record.name)):
             self.stacks.usable(record)
 
@@ -314,18 +315,19 @@ class Driver:
                     f"{self.inventory.count_at(gateway) + count}"
                 )
 
-    def _known_gateways(self, asked: Wanted, stack: str | None, teach: bool) -> None:
+    def _known_gateways(self, asked: Wanted, record: ApplicationRecord, teach: bool) -> None:
         """Makes those known whose plan says where they are, or that the stack builds; raises DriverError for the
         others."""
-        known = {record.name: record.access for record in self.inventory.gateways()}
-        new, missing = [], []
+        known = {each.name: each.access for each in self.inventory.gateways()}
+        stack, new, missing = record.stack, [], []
         for name in {name for cloudlet in asked.cloudlets for name in asked.reach(cloudlet)}:
             gateway = asked.gateways[name]
             if name in known and known[name].hypervisor == NOVA:
                 if known[name].endpoint != stack:
                     raise DriverError(
-                        f"cannot bring {asked.application} up: {name} is known already as a gateway of the stack "
-                        f"{known[name].endpoint}; give it another name in the descriptor, or take that one down"
+                        f"cannot bring {asked.application} up: {name} is known already as a gateway of "
+                        f"{self._stack_seen_by(record.project, known[name].endpoint)}; give it another name in the "
+                        "descriptor, or take that one down"
                     )
             elif name in known:
                 if known[name].hypervisor != gateway.hypervisor:
@@ -348,6 +350,11 @@ class Driver:
             )
         for access in new:
             self.inventory.add_gateway(GatewayRecord(access))
+
+    def _stack_seen_by(self, project: str, stack: str) -> str:
+        """What may be said to a project of a stack."""
+        owners = {each.project for each in self.inventory.applications() if each.stack == stack}
+        return f"the stack {stack}" if owners <= {project} else "a stack of another project"
 
     def down(self, application: str) -> list[Operation]:
         """Terminates every instance, deletes the stack and forgets the application; the operations that it took. What

@@ -50,7 +50,7 @@ def _of_stacks(driver: Driver, found: Picture) -> Iterator[Problem]:
         }
         stack, stopped = driver.stacks.of(record), {each.instance.cloudlet for each in own if each.stopped}
         try:
-            cloud = driver.stacks.cloud(stack.cloud)
+            cloud = driver.stacks.cloud_of(record)
             yield from drift.detect(cloud, driver.bundle(record), stack.name, homes, stopped)
             yield from (change.problem for change in clusters.changes(driver, record))
         except CloudError as error:

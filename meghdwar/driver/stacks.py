@@ -14,7 +14,7 @@ from meghdwar.driver import heat, preflight
 from meghdwar.driver.cloud_api import Cloud, CloudError
 from meghdwar.driver.hypervisor import Access, HypervisorError
 from meghdwar.driver.instance import Instance
-from meghdwar.driver.inventory import ApplicationRecord
+from meghdwar.driver.inventory import DEFAULT_PROJECT, ApplicationRecord
 from meghdwar.driver.nova import Nova
 from meghdwar.driver.operation import DriverError
 from meghdwar.driver.picture import Picture
@@ -49,24 +49,30 @@ class StackName:
 class Stacks:
     """The stacks of one driver. Clouds are logged into when they are needed, and once."""
 
-    def __init__(self, connect: Callable[[str], Cloud] = Cloud.connect, tell: Tell = lambda message: None) -> None:
+    def __init__(self, connect: Callable[[str, str], Cloud] = Cloud.connect, tell: Tell = lambda message: None) -> None:
         self.tell = tell
         self._connect = connect
-        self._clouds: dict[str, Cloud] = {}
+        self._clouds: dict[tuple[str, str], Cloud] = {}
         self._pictures: dict[tuple[str, str], Picture] = {}
         self._lock = Lock()
 
-    def cloud(self, name: str) -> Cloud:
+    def cloud(self, name: str, project: str = "") -> Cloud:
+        """That of clouds.yaml, in the project that it says there, or else in the one of this id."""
+        key = (name, project)
         with self._lock:
-            if name not in self._clouds:
-                self._clouds[name] = self._connect(name)
-            return self._clouds[name]
+            if key not in self._clouds:
+                self._clouds[key] = self._connect(name, project)
+            return self._clouds[key]
+
+    def cloud_of(self, record: ApplicationRecord) -> Cloud:
+        """Where the stack of an application is: in the project that it belongs to."""
+        return self.cloud(self.of(record).cloud, "" if record.project == DEFAULT_PROJECT else record.project)
 
     def picture(self, record: ApplicationRecord, bundle: Bundle) -> Picture:
         """How the stack of an application is told where things are. Raises HypervisorError without an answer."""
         name = self.of(record)
         try:
-            cloud = self.cloud(name.cloud)
+            cloud = self.cloud_of(record)
         except CloudError as error:
             raise HypervisorError(str(name), "reach the stack", str(error), retry=error.retry) from None
         with self._lock:
@@ -85,7 +91,7 @@ class Stacks:
     def refuse(self, record: ApplicationRecord, bundle: Bundle) -> None:
         """Raises DriverError, with every reason, when the cloud cannot take the stack. Changes nothing."""
         name = self.of(record)
-        problems = preflight.check(self.cloud(name.cloud), bundle, name.name, _parameters(record))
+        problems = preflight.check(self.cloud_of(record), bundle, name.name, _parameters(record))
         if problems:
             head = f"cannot bring {record.name} up in {name.cloud}; nothing was made:"
             raise DriverError("\n  ".join([head, *problems]) if len(problems) > 1 else problems[0])
@@ -94,7 +100,7 @@ class Stacks:
         """The stack is there and complete; what was done already stays. Raises CloudError."""
         name = self.of(record)
         try:
-            heat.create(self.cloud(name.cloud), bundle, name.name, _parameters(record), self.tell)
+            heat.create(self.cloud_of(record), bundle, name.name, _parameters(record), self.tell)
         except CloudError as error:
             again = f"the same mdw up goes on, mdw down {record.name} takes away what was made"
             raise CloudError(f"{error}; {again}", status=error.status, retry=error.retry) from None
@@ -102,7 +108,7 @@ class Stacks:
     def found(self, record: ApplicationRecord) -> heat.Found | None:
         """The stack as it is now, None when it is gone."""
         name = self.of(record)
-        return heat.find(self.cloud(name.cloud), name.name)
+        return heat.find(self.cloud_of(record), name.name)
 
     def usable(self, record: ApplicationRecord) -> None:
         """Raises DriverError for a stack that is gone or was never whole, HypervisorError without an answer."""
@@ -124,13 +130,13 @@ class Stacks:
     def leavings(self, record: ApplicationRecord, bundle: Bundle) -> list[str]:
         """The policies that its deletion leaves behind, to be noted before. Raises CloudError."""
         name = self.of(record)
-        return heat.leavings(self.cloud(name.cloud), bundle, name.name)
+        return heat.leavings(self.cloud_of(record), bundle, name.name)
 
     def delete(self, record: ApplicationRecord, bundle: Bundle, noted: Sequence[str] = ()) -> list[str]:
         """Nothing is left of the stack but what is returned, each with a name to look for; the policies that were
         `noted` go with it. Raises CloudError."""
         name = self.of(record)
-        return heat.delete(self.cloud(name.cloud), bundle, name.name, self.tell, noted=noted)
+        return heat.delete(self.cloud_of(record), bundle, name.name, self.tell, noted=noted)
 
 
 def _parameters(record: ApplicationRecord) -> Mapping[str, Any]:

@@ -48,7 +48,7 @@ def cloud() -> OneCloud:
 
 
 def driver_of(cloud: OneCloud, where: Path) -> Driver:
-    stacks = Stacks(connect=lambda name: cast(Cloud, cloud))
+    stacks = Stacks(connect=lambda name, project: cast(Cloud, cloud))
     return Driver(database.open(str(where)), stacks=stacks, patience_s=0.0)
 
 
@@ -219,6 +219,13 @@ def test_gateways_of_two_stacks_have_two_names(driver: Driver, bundle: Bundle) -
     driver.inventory.remove_application("arena")
     with pytest.raises(DriverError, match="is known already as a gateway of the stack one/arena"):
         driver.admit(driver.record(bundle, stack=StackName("one", "other")))
+
+
+def test_of_anothers_stack_no_more_is_said_than_that_there_is_one(driver: Driver, bundle: Bundle) -> None:
+    driver.up(bundle, stack=STACK)
+    other = driver.record(bundles.called(bundle, "other"), project="red", stack=StackName("one", "other"))
+    with pytest.raises(DriverError, match="is known already as a gateway of a stack of another project;"):
+        driver.admit(other)
 
 
 def test_a_stack_has_a_name_that_heat_takes() -> None:

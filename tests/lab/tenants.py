@@ -99,8 +99,11 @@ class Tenants:
         answer = self.admin.identity.delete("/auth/tokens", headers={"X-Subject-Token": token})
         assert answer.status_code == 204, answer.text
 
-    def clouds(self, folder: Path, *people: Person) -> Path:
-        """A clouds.yaml for them, which finds what the catalogue has for the region of the test."""
+    def entries(self, *people: Person) -> dict[str, Any]:
+        """Of a clouds.yaml; they find what the catalogue has for the region of the test."""
+        return {each.cloud: each.entry(self.region) for each in people}
+
+    def clouds(self, folder: Path, entries: dict[str, Any]) -> Path:
         path = folder / "clouds.yaml"
-        path.write_text(json.dumps({"clouds": {each.cloud: each.entry(self.region) for each in people}}))
+        path.write_text(json.dumps({"clouds": entries}))
         return path

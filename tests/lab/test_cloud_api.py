@@ -9,9 +9,13 @@ from pathlib import Path
 import openstack
 import pytest
 
+from meghdwar.api.v1.scope import application_id
 from tests.api.csar import ARTIFACTS, VNFD, csar
 from tests.api.served import Served, served
 from tests.api.tacker import Tacker, tackerclient
+from tests.lab.observer import Observer
+from tests.lab.place import REGION
+from tests.lab.scene import MakeScene, get
 from tests.lab.tenants import Person, Tenants
 from tests.osc.typed import Typed
 
@@ -39,7 +43,7 @@ def test_keystone_vouches(tenants: Tenants, tmp_path: Path, monkeypatch: pytest.
     service = tenants.person("meghdwar", tenants.find_project("service"), "service")
     root, ann = tenants.person("root", red, "admin"), tenants.person("ann", red, "member")
     eve, bob = tenants.person("eve", red, "reader"), tenants.person("bob", blue, "member")
-    clouds = tenants.clouds(tmp_path, root, ann, eve, bob)
+    clouds = tenants.clouds(tmp_path, tenants.entries(root, ann, eve, bob))
     with serving(tmp_path / "home", service) as server:
         for type_ in ("edge", "nfv-orchestration"):
             tenants.catalogue(type_, server.url)
@@ -127,3 +131,50 @@ def assert_tells_no_secret(server: Served, service: Person) -> None:
     kept = [path for path in server.home.rglob("*") if path.is_file() and path.name != "api.conf"]
     assert any(path.name == "server.log" for path in kept)
     assert [path for path in kept if secret in path.read_bytes()] == []
+
+
+def is_up(application: dict[str, str]) -> bool:
+    """What keeps it from coming up is said, and tried again by the server."""
+    print(application["error"], end="", flush=True)
+    return application["status"] == "up"
+
+
+def test_a_stack_in_the_project_of_its_caller(
+    tenants: Tenants, scene_on: MakeScene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, demo, blue = scene_on("lab", "zed"), tenants.find_project("demo"), tenants.project("blue")
+    service = tenants.person("lab", tenants.find_project("service"), "service")  # and the server's name of the cloud
+    tenants.grant(tenants.id_of(service), demo, "member")
+    ann, bob = tenants.person("ann", demo, "member"), tenants.person("bob", blue, "member")
+    entries = {**tenants.entries(ann, bob), "lab": service.entry(REGION)}
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tenants.clouds(tmp_path, entries)))
+    with serving(tmp_path / "home", service, "clouds = lab") as server:
+        tenants.catalogue("edge", server.url)
+        typed, other = Typed("--os-cloud", "ann"), Typed("--os-cloud", "bob")
+        title, scene.name = scene.name, application_id(demo, scene.name)
+        create = ("application", "create", title, "--plan", str(scene.plan), "--cloud")
+        typed(*create, "elsewhere", status=1)
+        assert "it makes them in lab" in typed.said
+        other(*create, "lab", status=1)
+        assert f"has no role in the project {blue}" in other.said
+
+        assert typed.data(*create, "lab")["stack"] == f"lab/{scene.name}"
+        scene.until("up", lambda: is_up(typed.data("application", "show", title)), 600)
+        scene.note()
+        assert len(scene._made) > 3  # they are in the project of the caller, who finds them there
+        for noun in ("application", "cloudlet", "move", "gateway"):
+            assert other.data(noun, "list") == []
+        at = scene.counting()
+        last = int(get(at["edge_a"], "/next")[1])
+        with Observer(list(at.values())) as observer:
+            moved = scene.timed("move", lambda: typed.data("move", "create", "arena", "--to", "edge_b", "--wait"))
+            assert (moved["status"], moved["source"], moved["target"]) == ("completed", "edge_a", "edge_b")
+            scene.until("it counts there", lambda: observer.answers_of(at["edge_b"]) > 0)
+        observer.check(last)
+        assert "move completed" in typed("move", "watch", moved["id"]).splitlines()[-1]
+        assert scene.volume_at() == [scene.server("edge_b")]
+
+        typed("application", "delete", title)
+        scene.until("down", lambda: typed.data("application", "list") == [], 300)
+        assert scene.left() == []
+        assert_tells_no_secret(server, service)

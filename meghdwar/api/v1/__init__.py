@@ -43,7 +43,7 @@ VIEWS: Mapping[str, tuple[View, str]] = {
     "gateways_findings": (gateways.findings, "admin"),
     "sightings_create": (sightings.create, "operator"),
 }
-FURTHER = {scope.ALL_PROJECTS: "rule:admin", gateways.DETAILS: "rule:admin"}  # rules that no url has of its own
+FURTHER = {scope.ALL_PROJECTS: "rule:admin", scope.GATEWAY_DETAILS: "rule:admin"}  # rules that no url has of its own
 
 
 def area() -> Area:

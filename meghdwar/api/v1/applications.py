@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -18,8 +17,10 @@ from meghdwar.api.v1 import scope, shown, work
 from meghdwar.api.v1.contract import Asked
 from meghdwar.bundle import Bundle
 from meghdwar.compiler import compile_file
+from meghdwar.driver.cloud_api import CloudError
 from meghdwar.driver.inventory import ApplicationRecord, InstanceRecord, Taken, Task, Unknown
 from meghdwar.driver.operation import DriverError
+from meghdwar.driver.stacks import StackName
 from meghdwar.onboard.record import ENABLED, PackageRecord
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
@@ -51,7 +52,13 @@ def create(asked: Asked) -> Response:
     id_ = scope.application_id(caller().project, title)
     inputs = body.get("inputs") or {}
     record = driver.record(
-        _called(bundle, id_), settings.router, settings.images, inputs, project=caller().project, title=title
+        bundles.called(bundle, id_),
+        settings.router,
+        settings.images,
+        inputs,
+        project=caller().project,
+        title=title,
+        stack=_stack(body.get("cloud"), id_),
     )
     task = driver.inventory.find_task(id_)
     if task is not None and task.act == "down":
@@ -59,14 +66,27 @@ def create(asked: Asked) -> Response:
     try:
         if package is not None:
             backend().catalogue.records.use(package, id_)
+        if record.stack is not None:
+            driver.stack_may_come(record)
         driver.admit(record, teach=may(TEACH))
-    except (DriverError, Taken) as error:
+    except (CloudError, DriverError, Taken) as error:
         if package is not None and not _there(id_):
             backend().catalogue.records.unuse(id_)
+        if isinstance(error, CloudError) and error.retry:
+            raise
         raise Problem(409, str(error)) from None
     driver.inventory.put_task(Task(id_, "up"))
     work.works().nudge()
     return _coming(record)
+
+
+def _stack(cloud: str | None, id_: str) -> StackName | None:
+    """Called as the application, which no two projects do alike."""
+    clouds = backend().settings.clouds
+    if cloud is not None and cloud not in clouds:
+        there = f"it makes them in {', '.join(clouds)}" if clouds else "it makes none, until its operator sets clouds"
+        raise Problem(409, f"cannot have a stack in {cloud!r}: this server has no such cloud; {there}")
+    return None if cloud is None else StackName(cloud, id_)
 
 
 def _from_plan(body: dict[str, Any]) -> Bundle:
@@ -100,7 +120,7 @@ def _from_package(record: PackageRecord) -> Bundle:
         said = [f"{each.span.line}:{each.span.column}: {each.rule.code} {each.message}" for each in wrong[:TOLD_MAX]]
         raise Problem(422, f"cannot make an application of package {record.id}: {said[0]}", diagnostics=said)
     product = record.found.product_name if record.found else ""
-    return _called(compiled.bundle, re.sub(r"[^A-Za-z0-9_-]", "-", product)[:40] or "application")
+    return bundles.called(compiled.bundle, re.sub(r"[^A-Za-z0-9_-]", "-", product)[:40] or "application")
 
 
 def _there(id_: str) -> bool:
@@ -119,11 +139,6 @@ def calm(name: str, data: bytes) -> None:
                 raise Problem(400, f"cannot read {name[:80]}: it is nested more than {DEPTH_MAX} deep")
     except (yaml.YAMLError, ValueError) as error:
         raise Problem(400, f"cannot read {name[:80]}: {str(error).splitlines()[0]}") from None
-
-
-def _called(bundle: Bundle, name: str) -> Bundle:
-    """The same application under another name, so that it may be there more than once."""
-    return bundle if name == bundle.name else replace(bundle, name=name, plan=replace(bundle.plan, application=name))
 
 
 def delete(asked: Asked) -> Response:

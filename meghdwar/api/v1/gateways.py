@@ -17,16 +17,15 @@ from meghdwar.driver.certificate import normal
 from meghdwar.driver.hypervisor import Access
 from meghdwar.driver.inventory import GatewayRecord
 
-DETAILS = "edge:gateways_details"
 _FILES = ("client_certificate", "client_key", "images")
 
 
 def list_(asked: Asked) -> Response:
-    return scope.page(asked, "gateways", backend().driver.inventory.gateways(), lambda each: each.name, _shown)
+    return scope.page(asked, "gateways", scope.gateways(), lambda each: each.name, _shown)
 
 
 def show(asked: Asked) -> Response:
-    return jsonify(_shown(backend().driver.inventory.gateway(asked.given["gateway"])))
+    return jsonify(_shown(scope.gateway(asked.given["gateway"])))
 
 
 def create(asked: Asked) -> Response:
@@ -89,5 +88,5 @@ def findings(asked: Asked) -> Response:
 
 
 def _shown(record: GatewayRecord) -> dict[str, object]:
-    cloudlets = backend().driver.inventory.count_at(record.name) if may(DETAILS) else None
+    cloudlets = backend().driver.inventory.count_at(record.name) if may(scope.GATEWAY_DETAILS) else None
     return shown.gateway(record, cloudlets)

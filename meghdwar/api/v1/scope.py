@@ -13,11 +13,13 @@ from meghdwar.api.auth import caller, may
 from meghdwar.api.backend import backend
 from meghdwar.api.problems import Problem
 from meghdwar.api.v1.contract import Asked
-from meghdwar.driver.inventory import DEFAULT_PROJECT, ApplicationRecord, InstanceRecord, Unknown
+from meghdwar.driver.inventory import DEFAULT_PROJECT, ApplicationRecord, GatewayRecord, InstanceRecord, Unknown
 from meghdwar.driver.operation import Operation
+from meghdwar.driver.stacks import NOVA
 
 T = TypeVar("T")
 ALL_PROJECTS = "edge:all_projects"
+GATEWAY_DETAILS = "edge:gateways_details"
 
 
 def application_id(project: str, name: str) -> str:
@@ -37,6 +39,13 @@ def application(name: str) -> ApplicationRecord:
         raise _nothing("application", name) from None
     if not _ours(found):
         raise _nothing("application", name)
+    return found
+
+
+def gateway(name: str) -> GatewayRecord:
+    found = next((each for each in gateways() if each.name == name), None)
+    if found is None:
+        raise _nothing("gateway", name)
     return found
 
 
@@ -86,6 +95,16 @@ def applications(asked: Asked) -> dict[str, ApplicationRecord]:
     mine = caller().project
     records = backend().driver.inventory.applications()
     return {each.name: each for each in records if everything or each.project == mine}
+
+
+def gateways() -> list[GatewayRecord]:
+    """Those that stand are everybody's, the servers of a stack the project's."""
+    inventory = backend().driver.inventory
+    found = inventory.gateways()
+    if may(GATEWAY_DETAILS) or all(each.access.hypervisor != NOVA for each in found):
+        return found
+    ours = {each.stack for each in inventory.applications() if each.project == caller().project}
+    return [each for each in found if each.access.hypervisor != NOVA or each.access.endpoint in ours]
 
 
 def limit(asked: Asked) -> int:

@@ -33,6 +33,7 @@ def application(record: ApplicationRecord, task: Task | None, cloudlets: Sequenc
         "project": record.project,
         "status": status,
         "error": task.error if task else "",
+        "stack": record.stack,
         "digest": record.digest,
         "inputs": json.loads(record.parameters),
         "cloudlets": sum(each.gateway is not None for each in cloudlets),

@@ -23,6 +23,7 @@ class Create(command.ShowOne):
         source = parser.add_mutually_exclusive_group(required=True)
         source.add_argument("--plan", metavar="<file>", help="The NAME.plan.yaml, with the other files beside it")
         source.add_argument("--package", metavar="<package>", help="The id of an enabled package")
+        parser.add_argument("--cloud", metavar="<cloud>", help="Have a stack there, a cloud of the server; else none")
         parser.add_argument("--input", metavar="<name=value>", action="append", default=[], help="May be repeated")
         parser.add_argument("--wait", action="store_true", help="Until it is up")
         parser.add_argument("name", metavar="<name>", nargs="?", help="As it is to be called; else as the plan says")
@@ -31,8 +32,7 @@ class Create(command.ShowOne):
     def take_action(self, parsed_args: Namespace) -> Any:
         client = edge(self)
         body: dict[str, Any] = {"inputs": pairs(parsed_args.input)}
-        if parsed_args.name:
-            body["name"] = parsed_args.name
+        body |= {key: getattr(parsed_args, key) for key in ("name", "cloud") if getattr(parsed_args, key)}
         body |= {"package": parsed_args.package} if parsed_args.package else _plan(parsed_args.plan)
         made = client.ask("POST", "/v1/applications", body)
         while parsed_args.wait and made["status"] == "building":

@@ -21,6 +21,7 @@ API = [
     "Flask>=3,<4",
     "gunicorn>=23,<28",
     "jsonschema>=4.20,<5",
+    "jsonschema-rs>=0.40,<1",
     "keystonemiddleware>=10.7,<14",
     "oslo.config>=9.6,<11",
     "oslo.policy>=4.4,<7",

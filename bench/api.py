@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,12 +28,21 @@ sys.path.insert(0, str(ROOT))
 
 from bench.measured import Row, Table, missed, render  # noqa: E402
 from bench.results import machine, write_section  # noqa: E402
+from meghdwar.bundle import Bundle  # noqa: E402
+from meghdwar.compiler import compile_file  # noqa: E402
+from meghdwar.driver import database  # noqa: E402
+from meghdwar.driver.control import Driver  # noqa: E402
+from meghdwar.driver.handoff import STEPS  # noqa: E402
+from meghdwar.driver.hypervisor import Access  # noqa: E402
+from meghdwar.driver.inventory import GatewayRecord, InstanceRecord  # noqa: E402
+from meghdwar.driver.operation import COMPLETED, DOING, DONE, Entry, Operation  # noqa: E402
 from tests.api.csar import csar  # noqa: E402
 from tests.api.served import Served, served  # noqa: E402
 
 PACKAGES = "/vnfpkgm/v1/vnf_packages"
 ZIP = {"Content-Type": "application/zip"}
 READERS, UPLOADS, SIZE = 8, 20, 1_000_000
+LISTED = 20  # applications, cloudlets, moves and gateways
 READS_MIN = 500.0  # a second
 GROWTH_MAX = 8.0  # MiB while it is read
 
@@ -114,15 +124,53 @@ def contents(count: int, prefix: str) -> list[bytes]:
     return [csar(f"{prefix}-{i}", size=SIZE) for i in range(count)]
 
 
+def compiled() -> Bundle:
+    found = compile_file(str(ROOT / "tosca/examples/arena-local.tosca.yaml")).bundle
+    assert found is not None  # noqa: S101 - the example compiles
+    return found
+
+
+def populate(home: Path, bundle: Bundle) -> None:
+    """So many gateways, and applications whose cloudlet has moved once: as the driver writes them down."""
+    opened = database.open(str(home / "state" / "meghdwar" / "meghdwar.db"))
+    driver = Driver(opened)
+    for name in ("edge_a", "edge_b", *(f"edge_{number}" for number in range(LISTED - 2))):
+        driver.inventory.add_gateway(GatewayRecord(Access(name, "local", str(home / name))))
+    for number in range(LISTED):
+        name = f"game-{number}"
+        driver.admit(driver.record(replace(bundle, name=name, plan=replace(bundle.plan, application=name))))
+        for instance, gateway in driver.wanted(name).instances():
+            driver.inventory.add_instance(InstanceRecord(instance, gateway))
+            move = Operation("", "move", name, instance.name, gateway, "edge_b", "warm")
+            move, claim = driver.journal.begin(move, "bench")
+            written = [Entry(step.name, phase) for step in STEPS["move"] for phase in (DOING, DONE)]
+            driver.journal.write(move.id, written, claim)
+            driver.journal.place(instance.name, "edge_b", claim)
+            driver.journal.end(move.id, COMPLETED, [], claim)
+    driver.close()
+    opened.close()
+
+
+def readings(server: Served) -> list[tuple[str, str]]:
+    """What is read, and where: one of each kind, and a list."""
+    name = server.ask("GET", PACKAGES).data[0]["id"]
+    found = [("one package", f"{PACKAGES}/{name}"), (f"{UPLOADS} packages", PACKAGES)]
+    for room in ("applications", "cloudlets", "moves", "gateways"):
+        every = server.ask("GET", f"/v1/{room}").data[room]
+        one = every[0]["name" if room == "gateways" else "id"]
+        found += [(f"one of /v1/{room}", f"/v1/{room}/{one}"), (f"{len(every)} of /v1/{room}", f"/v1/{room}")]
+    return found
+
+
 def reads(server: Served, seconds: float) -> Table:
     rows, notes = [], []
-    name = server.ask("GET", PACKAGES).data[0]["id"]
-    read(server, PACKAGES, 2)  # what is made at the first request is there
+    asked = readings(server)
+    for _, path in asked:
+        read(server, path, 1)  # what is made at the first request is there
     before = memory_mib(server)
-    for what, path in (("one package", f"{PACKAGES}/{name}"), (f"a list of {UPLOADS}", PACKAGES)):
+    for what, path in asked:
         values, wrong = read(server, path, seconds)
-        least = READS_MIN if what == "one package" else None
-        rows.append(Row((what,), () if wrong else tuple(values), p50_min=least))
+        rows.append(Row((what,), () if wrong else tuple(values), p50_min=READS_MIN))
         notes.append(f"{what}: {wrong} wrong answers")
     growth = memory_mib(server) - before
     notes.append(f"memory: {before:.0f} MiB before, {growth:+.1f} MiB after all of these reads")
@@ -186,6 +234,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="mdw-bench-") as folder:
         with served(Path(folder) / "load") as server:
             tables = [uploads(server)]
+            populate(server.home, compiled())
             tables.insert(0, reads(server, options.seconds))
         tables.append(killed(Path(folder) / "killed", options.seed))
     text = "\n\n".join(["## The API", f"`python bench/api.py --write`, {machine()}.", *map(render, tables)])

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 from flask import Flask, current_app, request
 
 from meghdwar.api import notifications, outbound
+from meghdwar.api.kept import Kept
 from meghdwar.api.measures import Measures
 from meghdwar.api.settings import Settings
 from meghdwar.api.workshop import Workshop
 from meghdwar.driver.control import Driver
+from meghdwar.driver.operation import Operation
 from meghdwar.onboard.catalogue import Catalogue
 
 _KEY = "meghdwar"
+ENDED_MAX = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class Backend:
     hosts: outbound.Hosts
     workshop: Workshop
     measures: Measures
+    ended: Kept[Operation, dict[str, Any]] = field(default_factory=lambda: Kept(ENDED_MAX))  # how it is shown
 
     def endpoint(self) -> str:
         """Where we are found, without a slash at the end."""

@@ -169,6 +169,11 @@ class Selector:
     fields: tuple[tuple[str, ...], ...] = ()
     exclude_fields: tuple[tuple[str, ...], ...] = ()
 
+    @property
+    def is_default(self) -> bool:
+        """Whether no complex attribute is asked for."""
+        return self == Selector()
+
     def show(self, data: Mapping[str, Any], complex_: Collection[str], always: Collection[str]) -> dict[str, Any]:
         """The data without its complex attributes, unless they are asked for; what is `always` there stays."""
         if self.all_fields:

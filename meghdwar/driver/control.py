@@ -150,15 +150,16 @@ class Driver:
     # applications
     def wanted(self, application: str) -> Wanted:
         """What the plan of an application that is up asks for."""
-        return self._wanted_by(self.inventory.application(application))
+        return self.wanted_by(self.inventory.application(application))
 
     def all_wanted(self, application: str | None = None) -> list[Wanted]:
         """The same of every application that is up, or of the one alone."""
         if application is not None:
             return [self.wanted(application)]
-        return [self._wanted_by(record) for record in self.inventory.applications()]
+        return [self.wanted_by(record) for record in self.inventory.applications()]
 
-    def _wanted_by(self, record: ApplicationRecord) -> Wanted:
+    def wanted_by(self, record: ApplicationRecord) -> Wanted:
+        """The same of one that was looked up."""
         key = (record.digest, record.parameters)
         if key not in self._wanted:
             self._wanted[key] = wanted(self.bundle(record), json.loads(record.parameters))
@@ -199,7 +200,7 @@ class Driver:
     def admit(self, record: ApplicationRecord, *, teach: bool = True) -> ApplicationRecord:
         """Makes an application known, when it can be brought up; nothing of it is built. Errors as of `up`. Only with
         `teach` gateways are made known whose plan says where they are."""
-        asked = self._wanted_by(record)
+        asked = self.wanted_by(record)
         self._same_plan(record)
         if record.stack is not None:
             self._stackable(record.name, asked)
@@ -528,7 +529,7 @@ class Driver:
         operation = self.prepared_move(instance, target, strategy=strategy)
         record = self.inventory.instance(instance)
         application = self.inventory.application(operation.application)
-        asked = self._wanted_by(application)
+        asked = self.wanted_by(application)
         rule = asked.mobility.get(record.instance.cloudlet)
         able = [self.hypervisor(name, application).capabilities for name in (record.gateway or "", target)]
         return preview(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Row, delete, literal, select, tuple_
+from sqlalchemy import Connection, Engine, Row, delete, select
 
 from meghdwar.driver.hypervisor import Claim, Stale
 from meghdwar.driver.identifier import new_id
@@ -29,7 +29,7 @@ from meghdwar.driver.operation import (
 from meghdwar.driver.plain import fit, to_fenced, to_text
 from meghdwar.driver.statements import Statements
 from meghdwar.driver.tables import entries, operations
-from meghdwar.driver.transactions import Prepared, Transactions, alive_s
+from meghdwar.driver.transactions import ALL, Prepared, Transactions, alive_s
 
 T = TypeVar("T")
 _PRUNED_AT_ONCE = 500  # operations in one transaction, so that others get their turn
@@ -303,7 +303,14 @@ class SqlJournal:
     # reading
     def entries(self, operation_id: str) -> list[Entry]:
         rows = self._transactions.read(lambda connection: self._sql.entries.all(connection, {"op": operation_id}))
-        return [Entry(row.step, row.phase, json.loads(row.detail), row.epoch, row.at) for row in rows]
+        return [_entry(row) for row in rows]
+
+    def entries_of(self, operation_ids: Collection[str]) -> Mapping[str, Sequence[Entry]]:
+        """The same of several operations."""
+        found: dict[str, list[Entry]] = {each: [] for each in operation_ids}
+        for row in self._transactions.read(lambda c: self._sql.entries_of.all(c, operation_ids, {})):
+            found[row.operation].append(_entry(row))
+        return found
 
     def operation(self, operation_id: str) -> Operation:
         """Raises Unknown."""
@@ -331,25 +338,24 @@ class SqlJournal:
         """Those that are all of what is given, in the order of their beginning; of any of the `applications`; and that
         began `before` another one."""
         wanted = {"application": application, "instance": instance, "status": status, "kind": kind}
-        order = [operations.c.created_at, operations.c.id]
-        query = select(operations).where(*(operations.c[name] == v for name, v in wanted.items() if v is not None))
-        if status is not None and status not in ENDED:
-            query = query.where(operations.c.ended_at.is_(None))  # few, and found by an index
-        if applications is not None:
-            query = query.where(operations.c.application.in_(applications))
+        given: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
+        unended = status is not None and status not in ENDED  # few, and found by an index
+        query = self._sql.operations(*given, unended=unended, later=before is not None, newest_first=newest_first)
         if before is not None:
-            query = query.where(tuple_(*order) < tuple_(literal(before.created_at), literal(before.id)))
-        query = query.order_by(*(column.desc() if newest_first else column for column in order)).limit(limit)
-        return self._read_operations(query)
+            given |= {"before_at": before.created_at, "before_id": before.id}
+        given["most"] = ALL if limit is None else limit
+        rows = self._transactions.read(lambda connection: query.all(connection, applications, given))
+        return [_operation(row) for row in rows]
+
+    def unended(self, instances: Collection[str]) -> Mapping[str, Operation]:
+        """By instance, the operation of it that is not ended; there is one at most."""
+        rows = self._transactions.read(lambda connection: self._sql.unended.all(connection, instances, {}))
+        return {row.instance: _operation(row) for row in rows}
 
     def abandoned(self) -> list[Operation]:
         """Those that are not ended and that nobody works on: what waits, what was handed over, and what somebody died
         over, once the lease has run out. Oldest first."""
         rows = self._transactions.read(lambda connection: self._sql.abandoned.all(connection, {}))
-        return [_operation(row) for row in rows]
-
-    def _read_operations(self, query: Any) -> list[Operation]:
-        rows = self._transactions.read(lambda connection: connection.execute(query).all())
         return [_operation(row) for row in rows]
 
     def _unknown(self, connection: Connection, operation_id: str) -> Unknown:
@@ -410,6 +416,10 @@ def _rows(operation_id: str, new: Sequence[Entry], epoch: int, first: int, at: f
         }
         for number, entry in enumerate(new)
     ]
+
+
+def _entry(row: Any) -> Entry:
+    return Entry(row.step, row.phase, {} if row.detail == "{}" else json.loads(row.detail), row.epoch, row.at)
 
 
 def _operation(row: Row[Any]) -> Operation:

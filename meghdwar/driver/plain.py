@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ def to_text(value: object) -> str:
     return json.dumps(_data(value), separators=(",", ":"), default=str)
 
 
+@lru_cache(4096)  # a list of instances is asked for again and again
 def to_instance(text: str) -> Instance:
     data = json.loads(text)
     data["ready"] = Ready(**_tuples(data["ready"], "command"))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, bindparam, delete, exists, func, select, update
+from sqlalchemy import Connection, Dialect, Engine, Select, bindparam, delete, exists, func, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from meghdwar.driver.inventory import (
@@ -29,7 +30,7 @@ from meghdwar.driver.tables import (
     subscribers,
     tasks,
 )
-from meghdwar.driver.transactions import Prepared, Transactions
+from meghdwar.driver.transactions import ALL, Prepared, Several, Transactions
 
 PATIENCE_S = 10.0
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
@@ -66,6 +67,32 @@ _COUNT_AT = select(
 )
 
 
+_ON_THE_WAY = (
+    select(operations.c.target.label("gateway"), func.count().label("there"))
+    .where(
+        operations.c.target.is_not(None),
+        operations.c.ended_at.is_(None),
+        ~exists().where(instances.c.name == operations.c.instance, instances.c.gateway == operations.c.target),
+    )
+    .group_by(operations.c.target)
+)
+_COUNTS = union_all(
+    select(instances.c.gateway.label("gateway"), func.count().label("there"))
+    .where(instances.c.gateway.is_not(None))
+    .group_by(instances.c.gateway),
+    _ON_THE_WAY,
+)
+
+
+def _instances_of(dialect: Dialect, *, at_gateway: bool) -> Callable[[Sequence[Any]], Any]:
+    # the order of Python's text, whatever the order of the database
+    ordered: Any = instances.c.name if dialect.name == "sqlite" else instances.c.name.collate("C")
+    query = _INSTANCES.where(ordered > bindparam("after")).order_by(ordered).limit(bindparam("most"))
+    if at_gateway:
+        query = query.where(_at)
+    return lambda names: query.where(instances.c.application.in_(names)) if names else query
+
+
 class SqlInventory:
     """Each call is one transaction. What is asked for by a name that nobody has raises Unknown; JournalError is raised
     when the database cannot be used. To add what is there already changes nothing; another value under its name is
@@ -84,10 +111,21 @@ class SqlInventory:
         new = self._insert(subscribers).values(_NEW_SUBSCRIBER).on_conflict_do_nothing()
         self._add_subscriber = Prepared(new, engine.dialect)
         self._count_at = Prepared(_COUNT_AT, engine.dialect)
+        # what lists are made of
+        self._gateways = Prepared(select(gateways), engine.dialect)
+        self._counts = Prepared(_COUNTS, engine.dialect)
+        self._tasks = Prepared(select(tasks).order_by(tasks.c.asked_at, tasks.c.application), engine.dialect)
+        mine = applications.c.project == bindparam("project")
+        self._applications_of = Prepared(select(applications).where(mine), engine.dialect)
+        self._names_of = Prepared(select(applications.c.name).where(mine), engine.dialect)
+        self._instances_of = {
+            at_gateway: Several(_instances_of(engine.dialect, at_gateway=at_gateway), engine.dialect)
+            for at_gateway in (False, True)
+        }
 
     # gateways
     def gateways(self) -> list[GatewayRecord]:
-        return [_gateway(row) for row in self._all(select(gateways))]
+        return [_gateway(row) for row in self._all(self._gateways)]
 
     def gateway(self, name: str) -> GatewayRecord:
         return _gateway(self._one("gateway", self._gateway, select(gateways.c.name), name))
@@ -121,9 +159,22 @@ class SqlInventory:
         given = {"gateway": gateway}
         return int(self._transactions.read(lambda connection: self._count_at.all(connection, given)[0].there))
 
+    def counts(self) -> Mapping[str, int]:
+        """The same of every gateway where there are any."""
+        found: dict[str, int] = {}
+        for row in self._transactions.read(lambda connection: self._counts.all(connection, {})):
+            found[row.gateway] = found.get(row.gateway, 0) + int(row.there)
+        return found
+
     # applications
-    def applications(self) -> list[ApplicationRecord]:
-        return [_application(row) for row in self._all(self._applications)]
+    def applications(self, project: str | None = None) -> list[ApplicationRecord]:
+        """All of them, or those of one project."""
+        query = self._applications if project is None else self._applications_of
+        return [_application(row) for row in self._all(query, {} if project is None else {"project": project})]
+
+    def application_names(self, project: str) -> list[str]:
+        """Those of one project, without their plans."""
+        return [row.name for row in self._all(self._names_of, {"project": project})]
 
     def application(self, name: str) -> ApplicationRecord:
         return _application(self._one("application", self._application, select(applications.c.name), name))
@@ -169,8 +220,7 @@ class SqlInventory:
     # tasks
     def tasks(self) -> list[Task]:
         """The oldest first."""
-        query = select(tasks).order_by(tasks.c.asked_at, tasks.c.application)
-        rows = self._transactions.read(lambda connection: connection.execute(query).all())
+        rows = self._transactions.read(lambda connection: self._tasks.all(connection, {}))
         return [Task(**row._asdict()) for row in rows]
 
     def find_task(self, application: str) -> Task | None:
@@ -204,6 +254,19 @@ class SqlInventory:
         if gateway is not None:
             query = query.where(instances.c.gateway == gateway)
         return [_instance(row) for row in self._all(query)]
+
+    def instances_of(
+        self,
+        applications: Collection[str] | None,
+        *,
+        gateway: str | None = None,
+        after: str = "",
+        limit: int | None = None,
+    ) -> list[InstanceRecord]:
+        """Those of some applications (None: of all) in the order of their names; from the one after `after` on."""
+        query = self._instances_of[gateway is not None]
+        given = {"after": after, "most": ALL if limit is None else limit, "gateway": gateway}
+        return [_instance(row) for row in self._transactions.read(lambda c: query.all(c, applications, given))]
 
     def instance(self, name: str) -> InstanceRecord:
         return _instance(self._one("instance", self._instance, select(instances.c.name), name))
@@ -288,9 +351,9 @@ class SqlInventory:
         there = self._subscriber.first(connection, key) if again else None
         return there is not None and _subscriber(there) == record
 
-    def _all(self, query: Select[Any] | Prepared) -> list[Any]:
+    def _all(self, query: Select[Any] | Prepared, given: Mapping[str, Any] = MappingProxyType({})) -> list[Any]:
         def read(connection: Connection) -> list[Any]:
-            found = query.all(connection, {}) if isinstance(query, Prepared) else connection.execute(query).all()
+            found = query.all(connection, given) if isinstance(query, Prepared) else connection.execute(query).all()
             return list(found)
 
         rows = self._transactions.read(read)

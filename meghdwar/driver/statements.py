@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache, partial
 from typing import Any
 
-from sqlalchemy import Dialect, Float, bindparam, case, func, insert, or_, select, update
+from sqlalchemy import Dialect, Float, bindparam, case, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from meghdwar.driver.operation import RUNNING
 from meghdwar.driver.tables import claims, entries, instances, now, operations
-from meghdwar.driver.transactions import Prepared
+from meghdwar.driver.transactions import Prepared, Several
 
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _mine: Any = bindparam("mine")
@@ -112,6 +114,30 @@ ENTRY = select(entries.c.seq).where(
 )
 
 
+def entries_of(names: Sequence[Any]) -> Any:
+    return select(entries).where(entries.c.operation.in_(names)).order_by(entries.c.operation, entries.c.seq)
+
+
+def unended(names: Sequence[Any]) -> Any:
+    return select(operations).where(operations.c.instance.in_(names), operations.c.ended_at.is_(None))
+
+
+def operations_that(
+    given: Sequence[str], names: Sequence[Any], *, unended: bool, later: bool, newest_first: bool
+) -> Any:
+    """Those that are all of what is `given`, columns by name, of the applications with these `names`; with `later`,
+    that began before another one."""
+    order: list[Any] = [operations.c.created_at, operations.c.id]
+    query = select(operations).where(*(operations.c[name] == bindparam(name) for name in given))
+    if unended:
+        query = query.where(operations.c.ended_at.is_(None))
+    if names:
+        query = query.where(operations.c.application.in_(names))
+    if later:
+        query = query.where(tuple_(*order) < tuple_(bindparam("before_at"), bindparam("before_id")))
+    return query.order_by(*(column.desc() if newest_first else column for column in order)).limit(bindparam("most"))
+
+
 class Statements:
     """Each of them, compiled for one database."""
 
@@ -127,9 +153,17 @@ class Statements:
         # operations
         self.add_operation, self.operation = prepared(add_operation(dialect.name)), prepared(OPERATION)
         self.set_status, self.set_fenced = prepared(SET_STATUS), prepared(SET_FENCED)
+        self.unended = Several(unended, dialect)
+
+        def listed(*given: str, unended: bool, later: bool, newest_first: bool) -> Several:
+            wanted = partial(operations_that, given, unended=unended, later=later, newest_first=newest_first)
+            return Several(wanted, dialect)
+
+        self.operations = lru_cache(64)(listed)
         self.resume, self.unfinished, self.abandoned = prepared(RESUME), prepared(UNFINISHED), prepared(ABANDONED)
         # entries
         self.add_entry, self.entry, self.entries = prepared(ADD_ENTRY), prepared(ENTRY), prepared(ENTRIES)
+        self.entries_of = Several(entries_of, dialect)
         # instances
         self.home, self.place, self.halt = prepared(HOME), prepared(PLACE), prepared(HALT)
         self.instance_of = prepared(INSTANCE_OF)

@@ -6,18 +6,20 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import namedtuple
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 from threading import Lock
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import URL, Connection, Dialect, Engine
+from sqlalchemy import URL, Connection, Dialect, Engine, bindparam
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoneFreeError
 
 from meghdwar.driver.operation import JournalError
 
 T = TypeVar("T")
+ALL = 2**31 - 1  # rows
 
 # what SQLite says (the low byte of its code) -> whether waiting may help, and what to do
 _SQLITE: dict[int, tuple[bool, str]] = {
@@ -94,6 +96,26 @@ class Prepared:
         values = {**self._fixed, **given}
         cursor.execute(self._text, values if self._order is None else [values[name] for name in self._order])
         return cursor
+
+
+class Several:
+    """A statement about as many names as are given, compiled once for each power of two of them. `made` makes it of
+    their parameters; without any it is about everything."""
+
+    def __init__(self, made: Callable[[Sequence[Any]], Any], dialect: Dialect) -> None:
+        def prepared(count: int) -> Prepared:
+            return Prepared(made([bindparam(f"name_{number}") for number in range(count)]), dialect)
+
+        self._prepared = lru_cache(16)(prepared)
+
+    def all(self, connection: Connection, names: Collection[str] | None, given: Mapping[str, Any]) -> list[Any]:
+        """As of Prepared; None stands for everything, and nothing is found of no names."""
+        every = list(names or ())
+        if names is not None and not every:
+            return []
+        count = 1 << (len(every) - 1).bit_length() if every else 0
+        every += every[-1:] * (count - len(every))
+        return self._prepared(count).all(connection, {**given, **{f"name_{n}": name for n, name in enumerate(every)}})
 
 
 class Transactions:

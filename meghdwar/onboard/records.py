@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import lru_cache
 from typing import Any
 from uuid import uuid4
 
@@ -26,6 +27,7 @@ from meghdwar.onboard import wishes
 from meghdwar.onboard.record import UNFINISHED, Event, Found, PackageRecord, Subscription
 
 PATIENCE_S = 10.0
+LETTERS_KEPT_MAX = 2**14  # of what was found in a package
 _USED = exists().where(package_uses.c.package == packages.c.id).label("in_use")
 _SELECT = select(packages, _USED)
 _ONE = _SELECT.where(packages.c.id == bindparam("name"))
@@ -309,19 +311,28 @@ def _record(row: Any) -> PackageRecord:
         project=row.project,
         onboarding_state=row.onboarding_state,
         operational_state=row.operational_state,
-        user_data=json.loads(row.user_data),
+        user_data={} if row.user_data == "{}" else json.loads(row.user_data),
         digest=row.digest,
         size=row.size,
-        found=None if row.found is None else _found(json.loads(row.found)),
+        found=None if row.found is None else _found_in(row.found),
         failure=None if row.failure is None else json.loads(row.failure),
         created_at=row.created_at,
         in_use=bool(row.in_use),
     )
 
 
-def _found(data: Mapping[str, Any]) -> Found:
-    given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+def _found_in(text: str) -> Found:
+    return _found_again(text) if len(text) < LETTERS_KEPT_MAX else _found(text)
+
+
+def _found(text: str) -> Found:
+    """It is the same for the same text: what was found in a package changes no more."""
+    data = json.loads(text).items()
+    given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in data}
     return Found(**given)
+
+
+_found_again = lru_cache(512)(_found)
 
 
 def _subscription(row: Row[Any]) -> Subscription:

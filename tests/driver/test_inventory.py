@@ -20,7 +20,7 @@ from meghdwar.driver.inventory import (
     Task,
     Unknown,
 )
-from meghdwar.driver.operation import COMPENSATED, COMPLETED, Operation
+from meghdwar.driver.operation import COMPENSATED, COMPLETED, Entry, Operation
 from meghdwar.driver.sql_inventory import SqlInventory
 
 EDGE = GatewayRecord(Access("edge_a", "local", "/srv/a", options={"pool": "fast"}), 5.0)
@@ -60,6 +60,11 @@ def test_lists_are_sorted_and_chosen_from(inventory: SqlInventory) -> None:
     assert [each.name for each in inventory.instances(application="game")] == ["B", "b"]
     assert [each.name for each in inventory.instances(gateway="edge_a")] == ["a", "b"]
     assert [each.name for each in inventory.instances("game", "edge_a")] == ["b"]
+    assert [each.name for each in inventory.instances_of(None)] == ["B", "a", "b"], "in the order of every database"
+    assert [each.name for each in inventory.instances_of(["game", "none"])] == ["B", "b"]
+    assert [each.name for each in inventory.instances_of(["game", "film"], gateway="edge_a", after="a")] == ["b"]
+    assert [each.name for each in inventory.instances_of(None, after="B", limit=1)] == ["a"]
+    assert inventory.instances_of([]) == []
 
 
 def test_a_gateway_that_was_made_known_just_now_says_when(inventory: SqlInventory) -> None:
@@ -127,6 +132,9 @@ def test_a_gateway_is_as_full_as_what_is_there_and_what_comes(opened: database.D
         inventory.add_instance(InstanceRecord(replace(ARENA, name=f"arena-{number}"), "edge_a"))
 
     def counts() -> tuple[int, int]:
+        together = inventory.counts()
+        for gateway in ("edge_a", "edge_b"):
+            assert together.get(gateway, 0) == inventory.count_at(gateway)
         return inventory.count_at("edge_a"), inventory.count_at("edge_b")
 
     assert counts() == (3, 0)
@@ -137,8 +145,23 @@ def test_a_gateway_is_as_full_as_what_is_there_and_what_comes(opened: database.D
     journal.end(operation.id, COMPLETED, [], claim)
     assert counts() == (2, 1)
     operation, claim = journal.begin(Operation("", "move", "game", "arena-1", "edge_a", "edge_b"), "one")
+    assert journal.unended(["arena-0", "arena-1", "arena-9"]) == {"arena-1": operation}
     journal.end(operation.id, COMPENSATED, [], claim)
     assert counts() == (2, 1)
+    assert journal.unended(["arena-0", "arena-1"]) == journal.unended([]) == {}
+
+
+def test_what_several_operations_wrote(opened: database.Database) -> None:
+    inventory, journal = opened.inventory, opened.journal
+    wrote = {}
+    for number in range(3):
+        inventory.add_instance(InstanceRecord(replace(ARENA, name=f"arena-{number}"), "edge_a"))
+        operation, claim = journal.begin(Operation("", "stop", "game", f"arena-{number}", "edge_a"), "one")
+        journal.write(operation.id, [Entry(f"step-{n}", "doing", {"n": n} if n else {}) for n in range(number)], claim)
+        wrote[operation.id] = journal.entries(operation.id)
+    assert journal.entries_of(list(wrote)) == wrote
+    assert [len(each) for each in wrote.values()] == [0, 1, 2]
+    assert journal.entries_of([]) == {}
 
 
 def test_a_subscriber_is_put_where_nobody_was_quicker(inventory: SqlInventory) -> None:
@@ -183,6 +206,8 @@ def test_a_project_has_its_applications_and_a_task_goes_with_one(inventory: SqlI
     theirs = replace(GAME, project="red", title="shop")
     inventory.add_application(theirs)
     assert inventory.application("game") == theirs
+    assert (inventory.applications("red"), inventory.applications("blue")) == ([theirs], [])
+    assert (inventory.application_names("red"), inventory.application_names("blue")) == (["game"], [])
     inventory.put_task(Task("game", "down"))
     inventory.remove_application("game")
     assert inventory.find_task("game") is None

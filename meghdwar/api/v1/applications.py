@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -35,7 +36,7 @@ def list_(asked: Asked) -> Response:
         for each in scope.applications(asked).values()
         if asked.given.get("name") in (None, each.title or each.name)
     ]
-    return scope.page(asked, "applications", found, lambda each: each.name, _shown)
+    return scope.page(asked, "applications", found, lambda each: each.name, _all_shown)
 
 
 def show(asked: Asked) -> Response:
@@ -156,8 +157,16 @@ def _coming(record: ApplicationRecord) -> Response:
 
 
 def _shown(record: ApplicationRecord) -> dict[str, Any]:
+    return _all_shown([record])[0]
+
+
+def _all_shown(records: Sequence[ApplicationRecord]) -> list[dict[str, Any]]:
     driver = backend().driver
-    there = {each.name: each for each in driver.inventory.instances(application=record.name)}
-    for instance, _ in driver.wanted(record.name).instances():
-        there.setdefault(instance.name, InstanceRecord(instance))
-    return shown.application(record, driver.inventory.find_task(record.name), list(there.values()))
+    tasks = {each.application: each for each in driver.inventory.tasks()}
+    there: dict[str, dict[str, InstanceRecord]] = {each.name: {} for each in records}
+    for found in driver.inventory.instances_of(there):
+        there[found.instance.application][found.name] = found
+    for record in records:
+        for instance, _ in driver.wanted_by(record).instances():
+            there[record.name].setdefault(instance.name, InstanceRecord(instance))
+    return [shown.application(each, tasks.get(each.name), list(there[each.name].values())) for each in records]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 from flask import Response, jsonify
 
 from meghdwar.api.backend import backend
@@ -10,28 +13,41 @@ from meghdwar.api.v1 import scope, shown
 from meghdwar.api.v1.asking import ask, reason
 from meghdwar.api.v1.contract import Asked
 from meghdwar.driver.inventory import InstanceRecord
-from meghdwar.driver.operation import RUNNING, WAITING, Operation
+from meghdwar.driver.operation import Operation
+
+LOOKED_THROUGH = 500  # at once, for those that are asked for by what the database does not know
 
 
 def list_(asked: Asked) -> Response:
-    driver, given = backend().driver, asked.given
-    applications = scope.applications(asked)
-    wanted = given.get("application")
-    found = [
+    given = asked.given
+    found = (
         each
-        for each in driver.inventory.instances(application=wanted, gateway=given.get("gateway"))
-        if each.instance.application in applications
-        and given.get("cloudlet") in (None, each.instance.cloudlet)
+        for each in _every(asked)
+        if given.get("cloudlet") in (None, each.instance.cloudlet)
         and given.get("subscriber") in (None, each.instance.subscriber)
-    ]
-    open_ = {
-        operation.instance: operation
-        for status in (RUNNING, WAITING)
-        for operation in driver.journal.operations(application=wanted, status=status)
-    }
-    return scope.page(
-        asked, "cloudlets", found, lambda each: each.name, lambda each: shown.cloudlet(each, open_.get(each.name))
     )
+    return scope.page(asked, "cloudlets", found, lambda each: each.name, _shown)
+
+
+def _every(asked: Asked) -> Iterator[InstanceRecord]:
+    """All from the marker on that the caller may see, asked for as they are needed."""
+    names, after = scope.names(asked), asked.given.get("marker", "")
+    at_once = scope.limit(asked) + 1
+    if "cloudlet" in asked.given or "subscriber" in asked.given:
+        at_once = max(at_once, LOOKED_THROUGH)
+    while True:
+        found = backend().driver.inventory.instances_of(
+            names, gateway=asked.given.get("gateway"), after=after, limit=at_once
+        )
+        yield from found
+        if len(found) < at_once:
+            return
+        after = found[-1].name
+
+
+def _shown(here: Sequence[InstanceRecord]) -> list[dict[str, Any]]:
+    open_ = backend().driver.journal.unended([each.name for each in here])
+    return [shown.cloudlet(each, open_.get(each.name)) for each in here]
 
 
 def show(asked: Asked) -> Response:
@@ -42,8 +58,7 @@ def show(asked: Asked) -> Response:
 
 
 def _open(record: InstanceRecord) -> Operation | None:
-    newest = backend().driver.journal.operations(instance=record.name, limit=1)
-    return newest[0] if newest and newest[0].ended_at is None else None
+    return backend().driver.journal.unended([record.name]).get(record.name)
 
 
 def build(asked: Asked) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
 
@@ -21,7 +22,13 @@ _FILES = ("client_certificate", "client_key", "images")
 
 
 def list_(asked: Asked) -> Response:
-    return scope.page(asked, "gateways", scope.gateways(), lambda each: each.name, _shown)
+    inventory, known = backend().driver.inventory, may(scope.GATEWAY_DETAILS)
+
+    def shown_(here: Sequence[GatewayRecord]) -> list[dict[str, object]]:
+        counts = inventory.counts() if known else {}
+        return [shown.gateway(each, counts.get(each.name, 0) if known else None) for each in here]
+
+    return scope.page(asked, "gateways", scope.gateways(), lambda each: each.name, shown_)
 
 
 def show(asked: Asked) -> Response:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from typing import Any
 
 from flask import Response, jsonify
 
@@ -78,12 +80,9 @@ def turn(asked: Asked) -> Response:
 
 def _list(asked: Asked, name: str, kind: str | None) -> Response:
     driver, given, most = backend().driver, asked.given, scope.limit(asked)
-    applications = scope.applications(asked)
-    wanted = given.get("application")
-    names = [each for each in applications if wanted in (None, each)]
     marker = None if "marker" not in given else scope.operation(given["marker"])
     found = driver.journal.operations(
-        applications=None if given.get("all_projects") and wanted is None else names,
+        applications=scope.names(asked),
         instance=given.get("cloudlet"),
         status=given.get("status"),
         kind=kind,
@@ -91,8 +90,20 @@ def _list(asked: Asked, name: str, kind: str | None) -> Response:
         before=marker,
     )
     here = found[:most]
-    items = [shown.operation(each, driver.journal.entries(each.id)) for each in here]
-    return scope.answer(name, items, here[-1].id if len(found) > most else None)
+    return scope.answer(name, _shown(here), here[-1].id if len(found) > most else None)
+
+
+def _shown(here: Sequence[Operation]) -> list[dict[str, Any]]:
+    """What has ended changes no more: how it is shown is kept for the next who asks."""
+    ended = backend().ended
+    items = {each: item for each in here if (item := ended.get(each)) is not None}
+    entries = backend().driver.journal.entries_of([each.id for each in here if each not in items])
+    for each in here:
+        if each not in items:
+            items[each] = shown.operation(each, entries[each.id])
+            if each.status in ENDED:
+                ended.put(each, items[each])
+    return [items[each] for each in here]
 
 
 def _show(found: Operation) -> Response:

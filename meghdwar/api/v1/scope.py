@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
+from itertools import islice
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -89,12 +90,25 @@ def _nothing(what: str, name: str) -> Problem:
 # many of them
 def applications(asked: Asked) -> dict[str, ApplicationRecord]:
     """Those of the project, or of all, by id."""
-    everything = bool(asked.given.get("all_projects"))
-    if everything and not may(ALL_PROJECTS):
+    project = None if everything(asked) else caller().project
+    return {each.name: each for each in backend().driver.inventory.applications(project)}
+
+
+def names(asked: Asked) -> list[str] | None:
+    """The ids of the applications whose things are listed: those of the project, or the one of them that is asked for;
+    None for all of all projects."""
+    wanted, everywhere = asked.given.get("application"), everything(asked)
+    if everywhere:
+        return None if wanted is None else [wanted]
+    return [each for each in backend().driver.inventory.application_names(caller().project) if wanted in (None, each)]
+
+
+def everything(asked: Asked) -> bool:
+    """Whether all projects are asked for; raises Problem 403."""
+    asked_for = bool(asked.given.get("all_projects"))
+    if asked_for and not may(ALL_PROJECTS):
         raise Problem(403, f"cannot look at all projects: the policy asks for {ALL_PROJECTS}")
-    mine = caller().project
-    records = backend().driver.inventory.applications()
-    return {each.name: each for each in records if everything or each.project == mine}
+    return asked_for
 
 
 def gateways() -> list[GatewayRecord]:
@@ -103,7 +117,7 @@ def gateways() -> list[GatewayRecord]:
     found = inventory.gateways()
     if may(GATEWAY_DETAILS) or all(each.access.hypervisor != NOVA for each in found):
         return found
-    ours = {each.stack for each in inventory.applications() if each.project == caller().project}
+    ours = {each.stack for each in inventory.applications(caller().project)}
     return [each for each in found if each.access.hypervisor != NOVA or each.access.endpoint in ours]
 
 
@@ -111,12 +125,18 @@ def limit(asked: Asked) -> int:
     return int(asked.given.get("limit", backend().settings.page_size))
 
 
-def page(asked: Asked, name: str, found: Sequence[T], id_of: Callable[[T], str], shown: Callable[[T], Any]) -> Response:
-    """A page of what is sorted by its id."""
-    after = asked.given.get("marker", "")
-    rest = [each for each in found if id_of(each) > after]
-    here = rest[: limit(asked)]
-    return answer(name, [shown(each) for each in here], id_of(here[-1]) if len(rest) > len(here) else None)
+def page(
+    asked: Asked,
+    name: str,
+    found: Iterable[T],
+    id_of: Callable[[T], str],
+    shown: Callable[[Sequence[T]], Sequence[Any]],
+) -> Response:
+    """A page of what is sorted by its id; `shown` is given all of the page at once."""
+    after, most = asked.given.get("marker", ""), limit(asked)
+    rest = list(islice((each for each in found if id_of(each) > after), most + 1))
+    here = rest[:most]
+    return answer(name, shown(here), id_of(here[-1]) if len(rest) > most else None)
 
 
 def answer(name: str, items: Sequence[Any], marker: str | None) -> Response:

@@ -42,10 +42,14 @@ def list_() -> Response:
         wished = filters.parse(request.args["filter"], resources.ATTRIBUTES) if "filter" in request.args else ()
     except ValueError as error:
         raise Problem(400, str(error)) from None
-    size = backend().settings.page_size
+    size, whole = backend().settings.page_size, bool(wished) or not select.is_default
     found = paging.every(lambda after, limit: records.page(project, after, limit), _place, size)
     return paging.answer(
-        ((record, shown) for record in found if filters.holds(wished, shown := resources.package(record, url))),
+        (
+            (record, shown)
+            for record in found
+            if filters.holds(wished, shown := resources.package(record, url, whole=whole))
+        ),
         lambda item: _place(item[0]),
         lambda item: select.show(item[1], resources.COMPLEX, resources.ALWAYS),
         size,

@@ -14,8 +14,8 @@ SIMPLE = ("vnfdId", "vnfProvider", "vnfProductName", "vnfSoftwareVersion", "vnfd
 ATTRIBUTES = (*ALWAYS, *SIMPLE, *COMPLEX)
 
 
-def package(record: PackageRecord, root: str) -> dict[str, Any]:
-    """VnfPkgInfo; `root` is the url of vnf_packages."""
+def package(record: PackageRecord, root: str, *, whole: bool = True) -> dict[str, Any]:
+    """VnfPkgInfo; `root` is the url of vnf_packages. Unless it is `whole`, complex attributes may be left out."""
     shown: dict[str, Any] = {"id": record.id}
     found = record.found
     if record.onboarding_state == ONBOARDED and found is not None:
@@ -25,9 +25,9 @@ def package(record: PackageRecord, root: str) -> dict[str, Any]:
         shown["vnfSoftwareVersion"] = found.software_version
         shown["vnfdVersion"] = found.vnfd_version
         shown["checksum"] = {"algorithm": "SHA-256", "hash": record.digest}
-        if found.images:
+        if whole and found.images:
             shown["softwareImages"] = [_image(each, record) for each in found.images]
-        if found.artifacts:
+        if whole and found.artifacts:
             shown["additionalArtifacts"] = [_artifact(each) for each in found.artifacts]
     shown["onboardingState"] = record.onboarding_state
     shown["operationalState"] = record.operational_state

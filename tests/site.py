@@ -16,7 +16,7 @@ from meghdwar.driver.hypervisor import Access, Hypervisor, Unbounded
 from meghdwar.driver.instance import Instance
 from meghdwar.driver.inventory import GatewayRecord
 from meghdwar.driver.local import Local
-from tests.hypervisors.local import IMAGES, ask
+from tests.hypervisors.local import ASK_S, IMAGES, ask
 
 DESCRIPTOR = """\
 tosca_definitions_version: tosca_simple_yaml_1_3
@@ -116,9 +116,9 @@ class Site:
         return driver
 
     # what is there
-    def ask(self, gateway: str, instance: Instance, path: str) -> str | None:
+    def ask(self, gateway: str, instance: Instance, path: str, within_s: float = ASK_S) -> str | None:
         address, _, port = self.gateways[gateway].endpoint(instance).partition(":")
-        return ask(address, int(port), path)
+        return ask(address, int(port), path, within_s)
 
     def log(self, gateway: str, instance: Instance) -> list[str]:
         folder = self.home / gateway / "instances" / instance.name / "disks" / instance.disks[0].name

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 START_S = 60
+PROGRAM = ("meghdwar.cli.mdw",)
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,13 @@ def tokens(home: Path, *lines: str) -> Path:
 
 
 @contextmanager
-def served(home: Path, *options: str, config: str = "") -> Iterator[Served]:
-    """Serves with the state in `home`, at a port of its own; `config` are lines of [api]."""
+def served(home: Path, *options: str, config: str = "", program: Sequence[str] = PROGRAM) -> Iterator[Served]:
+    """Serves with the state in `home`, at a port of its own; `config` are lines of [api], `program` is what `python -m`
+    runs instead of mdw."""
     home.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "XDG_STATE_HOME": str(home / "state"), "HOME": str(home)}
     environment.pop("MEGHDWAR_DATABASE", None)
-    words = [sys.executable, "-m", "meghdwar.cli.mdw", "serve", "--listen", "127.0.0.1:0", *options]
+    words = [sys.executable, "-m", *program, "serve", "--listen", "127.0.0.1:0", *options]
     if config:
         (home / "api.conf").write_text(f"[api]\n{config}\n")
         words += ["--config", str(home / "api.conf")]

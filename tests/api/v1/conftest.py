@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 
 from meghdwar import bundle as bundles
-from tests.api.served import Answer, Served, served, tokens
+from tests.api.served import PROGRAM, Answer, Served, served, tokens
 from tests.contract.pairs import eventually
 from tests.hypervisors.local import IMAGES
 from tests.site import Site
@@ -64,11 +66,27 @@ class Cloud:
         return eventually(so, within_s, every_s=0.1)
 
 
+def events(cloud: Cloud, place: str, *, by: str = RED, last: int | None = None) -> Iterator[tuple[str, str, dict]]:  # type: ignore[type-arg]
+    """Each as its id, its kind and its data."""
+    sent = {"X-Auth-Token": by} | ({"Last-Event-ID": str(last)} if last is not None else {})
+    request = Request(f"{cloud.served.url}{place}/events", headers=sent)  # noqa: S310 - ours
+    with build_opener(ProxyHandler({})).open(request, timeout=60) as stream:
+        assert stream.headers["Content-Type"].startswith("text/event-stream")
+        found: dict[str, str] = {}
+        for line in stream:
+            key, _, value = line.decode().rstrip("\n").partition(": ")
+            if key == "data":
+                yield found.get("id", ""), found["event"], json.loads(value)
+                found = {}
+            elif key:
+                found[key] = value
+
+
 @contextmanager
-def serving(site: Site, *options: str, config: str = "") -> Iterator[Cloud]:
+def serving(site: Site, *options: str, config: str = "", program: Sequence[str] = PROGRAM) -> Iterator[Cloud]:
     path = tokens(site.home, *LINES)
     words = f"database = {site.url}\ntokens = {path}\n{config}"
-    with served(site.home / "served", *options, config=words) as found:
+    with served(site.home / "served", *options, config=words, program=program) as found:
         yield Cloud(found, site)
 
 

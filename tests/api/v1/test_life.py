@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from urllib.request import ProxyHandler, Request, build_opener
-
 import pytest
 
-from tests.api.v1.conftest import ADMIN, BLUE, READER, RED, Cloud, serving
+from tests.api.v1.conftest import ADMIN, BLUE, READER, Cloud, events, serving
 from tests.contract.pairs import eventually
 from tests.site import Site
 
 pytestmark = pytest.mark.real
-
-
-def events(cloud: Cloud, place: str, *, by: str = RED, last: int | None = None) -> Iterator[tuple[str, str, dict]]:  # type: ignore[type-arg]
-    """Each as its id, its kind and its data."""
-    sent = {"X-Auth-Token": by} | ({"Last-Event-ID": str(last)} if last is not None else {})
-    request = Request(f"{cloud.served.url}{place}/events", headers=sent)  # noqa: S310 - ours
-    with build_opener(ProxyHandler({})).open(request, timeout=60) as stream:
-        assert stream.headers["Content-Type"].startswith("text/event-stream")
-        found: dict[str, str] = {}
-        for line in stream:
-            key, _, value = line.decode().rstrip("\n").partition(": ")
-            if key == "data":
-                yield found.get("id", ""), found["event"], json.loads(value)
-                found = {}
-            elif key:
-                found[key] = value
 
 
 def test_a_whole_life(cloud: Cloud) -> None:

@@ -15,6 +15,8 @@ import pytest
 from meghdwar.onboard.store import TooLarge
 from tests.api.conftest import PACKAGES, Here, MakeHere
 from tests.api.csar import ARTIFACTS, csar
+from tests.onboard.authorities import root
+from tests.onboard.hostile_signatures import SIGNED
 
 CONTENT, VNFD = "package_content", "vnfd"
 
@@ -386,6 +388,19 @@ def test_a_package_that_is_signed_as_a_whole(make_here: MakeHere, tmp_path: Path
     unsigned = here.create()
     here.upload(unsigned, csar("other"))
     assert "MDW797" in here.settled(unsigned)["onboardingFailureDetails"]["detail"]
+
+
+@pytest.mark.parametrize("what", ["expired", "no certificate", "signature damaged"])
+def test_a_signature_that_is_not_good(make_here: MakeHere, tmp_path: Path, what: str) -> None:
+    (tmp_path / "root.pem").write_bytes(root().pem)
+    code, made = SIGNED[what]
+    here = make_here(f"trust = {tmp_path}/root.pem")
+    name = here.create()
+    assert here.upload(name, made()).status_code == 202
+    found = here.settled(name)
+    assert (found["onboardingState"], found["onboardingFailureDetails"]["status"]) == ("CREATED", 422)
+    assert code in {each["code"] for each in found["onboardingFailureDetails"]["diagnostics"]}
+    assert [each for each in here.files() if each != "lock"] == []
 
 
 @pytest.mark.parametrize("artifact", sorted(ARTIFACTS))

@@ -8,12 +8,16 @@ import ssl
 import subprocess
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from meghdwar.cli import mdw
+from tests import postgresql
+from tests.api.csar import csar
 from tests.api.served import Served, served
+from tests.contract.pairs import eventually
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +64,29 @@ def test_several_workers_answer(tmp_path: Path) -> None:
         assert {running.ask("GET", "/").status for _ in range(20)} == {200}
         text = running.ask("GET", "/metrics").body.decode()
         assert 'meghdwar_api_requests_total{method="GET",route="/",status="200"} 20.0' in text  # of both
+
+
+@pytest.mark.real
+def test_several_workers_on_postgresql(tmp_path: Path) -> None:
+    try:
+        database = postgresql.Server()
+    except postgresql.MissingError as error:
+        pytest.skip(str(error))
+    with closing(database), served(tmp_path, "--workers", "2", config=f"database = {database.database()}") as running:
+        path, package = "/vnfpkgm/v1/vnf_packages", csar()
+        name = running.ask("POST", path, {}).data["id"]
+        sent = running.ask(
+            "PUT", f"{path}/{name}/package_content", package, headers={"Content-Type": "application/zip"}
+        )
+        assert sent.status == 202
+        eventually(lambda: running.ask("GET", f"{path}/{name}").data["onboardingState"] == "ONBOARDED", 60)
+        assert running.ask("GET", f"{path}/{name}/package_content").body == package
+        assert [each["id"] for each in running.ask("GET", path).data] == [name]
+        gateway = {"name": "edge_a", "hypervisor": "local", "endpoint": f"{tmp_path}/edge_a"}
+        assert running.ask("POST", "/v1/gateways", gateway).status == 201
+        for room in ("applications", "cloudlets", "moves", "operations", "gateways"):
+            found = running.ask("GET", f"/v1/{room}").data[room]
+            assert len(found) == (room == "gateways")
 
 
 def test_tls(tmp_path: Path) -> None:

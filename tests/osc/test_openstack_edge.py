@@ -14,7 +14,7 @@ from tests.api.served import served
 from tests.api.v1.conftest import RED, Cloud, serving
 from tests.contract.pairs import eventually
 from tests.hypervisors.local import IMAGES
-from tests.osc.typed import Typed
+from tests.osc.typed import Typed, shell
 from tests.site import DEFAULTS, DESCRIPTOR, Site
 
 META = "TOSCA-Meta-File-Version: 1.0\nCSAR-Version: 1.1\nCreated-By: tests\nEntry-Definitions: arena.yaml\n"
@@ -122,6 +122,14 @@ def test_every_command_has_help_and_is_completed() -> None:
         assert made.__doc__, command.name
         parser = made(None, None).get_parser(command.name)
         assert "usage" in parser.format_help()
+
+
+def test_openstack_completes_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert shell.main(["complete"]) == 0
+    said = capsys.readouterr().out
+    for room, acts in (("edge", "application cloudlet gateway move"), ("edge_move", "create list watch")):
+        [line] = [line for line in said.splitlines() if line.strip().startswith(f"cmds_{room}=")]
+        assert set(acts.split()) <= set(line.partition("=")[2].strip("'").split())
 
 
 class Breaks:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from osc_lib import exceptions
 from osc_lib.command import command
 
 from meghdwar import bundle as bundles
-from meghdwar.osc.client import LOOK_S, edge
+from meghdwar.osc.client import LOOK_S, Client, edge
 from meghdwar.osc.v1.printed import Rows, one, pairs, rows
 
 
@@ -35,12 +37,22 @@ class Create(command.ShowOne):
         body |= {key: getattr(parsed_args, key) for key in ("name", "cloud") if getattr(parsed_args, key)}
         body |= {"package": parsed_args.package} if parsed_args.package else _plan(parsed_args.plan)
         made = client.ask("POST", "/v1/applications", body)
-        while parsed_args.wait and made["status"] == "building":
-            time.sleep(LOOK_S)
-            made = client.one("applications", made["id"])
+        if parsed_args.wait:
+            made = _built(client, made)
         if parsed_args.wait and made["status"] != "up":
             raise exceptions.CommandError(f"{made['name']} is not up: it is {made['status']}; see edge operation list")
         return one(made)
+
+
+def _built(client: Client, made: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The application once nobody builds it any more. What keeps it from coming up is said: the server tries again."""
+    said = ""
+    while made["status"] == "building":
+        if made["error"] != said and (said := made["error"]):
+            print(f"tried again: {said}", file=sys.stderr)
+        time.sleep(LOOK_S)
+        made = client.one("applications", made["id"])
+    return made
 
 
 def _plan(path: str) -> dict[str, Any]:

@@ -85,11 +85,14 @@ class Cloud:
 
     def has(self, service: str) -> bool:
         """Whether the catalogue of this region has the service."""
+        from keystoneauth1.exceptions import EndpointNotFound
+
         session, config = self._connection.session, self._connection.config
-        found = session.get_endpoint(
-            service_type=SERVICES[service], region_name=config.region_name, interface=config.get_interface(service)
-        )
-        return found is not None
+        where = {"region_name": config.region_name, "interface": config.get_interface(service)}
+        try:
+            return session.get_endpoint(service_type=SERVICES[service], **where) is not None
+        except EndpointNotFound:  # another region has it
+            return False
 
     def ask(
         self,

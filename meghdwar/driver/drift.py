@@ -40,7 +40,10 @@ def detect(
     problems = []
     if found.failed:
         why = f"stack {stack} is {found.state}: {found.reason}"
-        problems.append(Problem("stack-failed", why, f"see openstack stack failures list {stack}; {AGAIN}"))
+        way = (
+            AGAIN if found.state == "UPDATE_FAILED" else f"mdw down {bundle.name} takes it away, mdw up builds it anew"
+        )
+        problems.append(Problem("stack-failed", why, f"see openstack stack failures list {stack}; {way}"))
     problems += _disagreements(found, bundle, homes)
     made = heat.resources(cloud, found.id)
     problems += _clusters(cloud, bundle, made)

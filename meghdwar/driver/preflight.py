@@ -156,9 +156,12 @@ def _services(cloud: Cloud, needs: Needs) -> Iterator[str]:
 
 def _name(cloud: Cloud, name: str) -> Iterator[str]:
     found = cloud.ask("orchestration", "GET", f"/stacks/{name}", asked=f"look for stack {name}", missing=True)
-    if found and found["stack"]["stack_status"] != "DELETE_COMPLETE":
-        advice = "mdw adopt takes it over; or choose another name"
-        yield f"cannot create stack {name}: there is one, and it is {found['stack']['stack_status']}; {advice}"
+    state = found["stack"]["stack_status"] if found else "DELETE_COMPLETE"
+    if state != "DELETE_COMPLETE":
+        advice = "mdw adopt takes it over"
+        if state.endswith("_FAILED"):
+            advice = f"see openstack stack failures list {name}, and delete it"
+        yield f"cannot create stack {name}: there is one, and it is {state}; {advice}; or choose another name"
 
 
 def _template(cloud: Cloud, bundle: Bundle, parameters: Mapping[str, Any]) -> Iterator[str]:

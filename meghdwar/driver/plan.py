@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, TypeVar, cast
 
@@ -45,9 +46,15 @@ class Wanted:
 
     def instances(self) -> Iterator[tuple[Instance, str]]:
         """Each instance that is there from the beginning, with the gateway where it starts."""
-        for cloudlet in self.cloudlets.values():
-            if cloudlet.instances == "shared" and cloudlet.host is not None:
-                yield self.instance(cloudlet.name), cloudlet.host
+        for cloudlet in self._shared():
+            yield self.instance(cloudlet.name), str(cloudlet.host)
+
+    def names(self) -> Iterator[str]:
+        """What those instances are called."""
+        return (instance_name(self.application, cloudlet.name) for cloudlet in self._shared())
+
+    def _shared(self) -> Iterator[Cloudlet]:
+        return (each for each in self.cloudlets.values() if each.instances == "shared" and each.host is not None)
 
     def reach(self, cloudlet: str) -> tuple[str, ...]:
         """The gateways where it may be: those of its cluster, or all of its host's kind."""
@@ -97,6 +104,7 @@ def instance_name(application: str, cloudlet: str, subscriber: str | None = None
     return edge_name(*parts, *([subscriber] if subscriber is not None else []))
 
 
+@lru_cache(4096)
 def edge_name(*parts: str) -> str:
     """The parts as one name that every hypervisor takes: letters, digits and hyphens, a letter first."""
     whole = "-".join(parts)

@@ -19,7 +19,7 @@ from meghdwar.api.v1.contract import Asked
 from meghdwar.bundle import Bundle
 from meghdwar.compiler import compile_file
 from meghdwar.driver.cloud_api import CloudError
-from meghdwar.driver.inventory import ApplicationRecord, InstanceRecord, Taken, Task, Unknown
+from meghdwar.driver.inventory import ApplicationRecord, Taken, Task, Unknown
 from meghdwar.driver.operation import DriverError
 from meghdwar.driver.stacks import StackName
 from meghdwar.onboard.record import ENABLED, PackageRecord
@@ -163,10 +163,9 @@ def _shown(record: ApplicationRecord) -> dict[str, Any]:
 def _all_shown(records: Sequence[ApplicationRecord]) -> list[dict[str, Any]]:
     driver = backend().driver
     tasks = {each.application: each for each in driver.inventory.tasks()}
-    there: dict[str, dict[str, InstanceRecord]] = {each.name: {} for each in records}
-    for found in driver.inventory.instances_of(there):
-        there[found.instance.application][found.name] = found
-    for record in records:
-        for instance, _ in driver.wanted_by(record).instances():
-            there[record.name].setdefault(instance.name, InstanceRecord(instance))
-    return [shown.application(each, tasks.get(each.name), list(there[each.name].values())) for each in records]
+    homes: dict[str, dict[str, str | None]] = {
+        each.name: dict.fromkeys(driver.wanted_by(each).names()) for each in records
+    }
+    for found in driver.inventory.instances_of(homes):
+        homes[found.instance.application][found.name] = found.gateway
+    return [shown.application(each, tasks.get(each.name), list(homes[each.name].values())) for each in records]

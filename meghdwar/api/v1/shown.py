@@ -22,9 +22,10 @@ DOING = {
 }
 
 
-def application(record: ApplicationRecord, task: Task | None, cloudlets: Sequence[InstanceRecord]) -> dict[str, Any]:
-    """`task` is what is still to be done with it; `cloudlets` are those that it has, and should have."""
-    status = "up" if all(each.gateway is not None for each in cloudlets) else "degraded"
+def application(record: ApplicationRecord, task: Task | None, homes: Sequence[str | None]) -> dict[str, Any]:
+    """`task` is what is still to be done with it; `homes` are where its cloudlets are, those too that it
+    should have and that are nowhere."""
+    status = "up" if all(home is not None for home in homes) else "degraded"
     if task is not None:
         status = "building" if task.act == "up" else "terminating"
     return {
@@ -36,7 +37,7 @@ def application(record: ApplicationRecord, task: Task | None, cloudlets: Sequenc
         "stack": record.stack,
         "digest": record.digest,
         "inputs": json.loads(record.parameters),
-        "cloudlets": sum(each.gateway is not None for each in cloudlets),
+        "cloudlets": sum(home is not None for home in homes),
     }
 
 

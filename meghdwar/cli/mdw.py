@@ -5,6 +5,7 @@ What is heavy is imported where it is needed, because many commands want an answ
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from meghdwar.driver.control import Driver
 
 DONE, PROBLEMS, CANNOT, WAITS, ELSEWHERE, OURS, INTERRUPTED = 0, 1, 2, 3, 4, 70, 130
+
+GARBAGE = 20_000  # objects until the next look for it; at 700, a tenth of starting goes into looking among the imported
 
 # command -> the module of meghdwar.cli.commands and the function in it
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -79,6 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(options: Namespace) -> int:
+    gc.set_threshold(GARBAGE)
     try:
         from meghdwar.cli.commands.progress import Progress
         from meghdwar.driver import database

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from meghdwar.driver.operation import DOING, DONE, FAILED, UNDOING, UNDONE, Entry, Operation
 
 NOT_PAUSED = "none"  # how the way of a pause begins that is none
+BY_ATTACH = "detach"  # and of one that attaching elsewhere does
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,9 @@ class Took:
 @dataclass(frozen=True, slots=True)
 class Account:
     """`gap_s` is from the beginning of `pause` to the end of `reroute`: None when it was not paused and rerouted, or
-    went on running (`live`: what a subscriber misses then is nowhere in the journal). `way` is how it was paused."""
+    went on running (`live`: what a subscriber misses then is nowhere in the journal). Where attaching the state at the
+    target is what takes it from the source, it is how long the state was at neither, and None when nobody saw that.
+    `way` is how it was paused."""
 
     steps: tuple[Took, ...]
     gap_s: float | None
@@ -40,9 +43,12 @@ def account(entries: Sequence[Entry]) -> Account:
     paused = next((entry.at for entry in entries if (entry.step, entry.phase) == ("pause", DOING)), None)
     routed = next((entry.at for entry in entries if (entry.step, entry.phase) == ("reroute", DONE)), None)
     way = next((str(entry.detail["way"]) for entry in entries if "way" in entry.detail), "")
+    gap_s = None if paused is None or routed is None or way.startswith(NOT_PAUSED) else routed - paused
+    if way.startswith(BY_ATTACH) and gap_s is not None:
+        gap_s = next((float(entry.detail["gap_s"]) for entry in entries if "gap_s" in entry.detail), None)
     return Account(
         steps=tuple(_steps(entries)),
-        gap_s=None if paused is None or routed is None or way.startswith(NOT_PAUSED) else routed - paused,
+        gap_s=gap_s,
         sent_bytes=sum(int(entry.detail.get("sent_bytes", 0)) for entry in entries if entry.phase == DONE),
         seconds=entries[-1].at - entries[0].at if entries else 0.0,
         way=way,

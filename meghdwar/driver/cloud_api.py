@@ -157,8 +157,18 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
-def wait(there: Callable[[], bool], what: str, timeout_s: float, pause_s: float = 0.5, longest_s: float = 3.0) -> None:
-    """Asks until it is so, ever less often; a service may be silent meanwhile. Raises CloudError after `timeout_s`."""
+def wait(
+    there: Callable[[], bool],
+    what: str,
+    timeout_s: float,
+    pause_s: float = 0.5,
+    longest_s: float = 3.0,
+    grows: float = 1.3,
+) -> None:
+    """Asks until it is so, ever less often; a service may be silent meanwhile. Raises CloudError after `timeout_s`.
+
+    Each pause is `grows` times as long as the one before: what took t is found out at most about (grows - 1) t late.
+    """
     end = time.monotonic() + timeout_s
     while True:
         try:
@@ -170,4 +180,4 @@ def wait(there: Callable[[], bool], what: str, timeout_s: float, pause_s: float 
         if time.monotonic() > end:
             raise CloudError(f"cannot {what}: {why}", retry=True)
         time.sleep(pause_s)
-        pause_s = min(pause_s * 1.3, longest_s)
+        pause_s = min(pause_s * grows, longest_s)

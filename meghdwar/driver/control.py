@@ -240,7 +240,7 @@ class Driver:
         if record.name not in {each.name for each in self.inventory.applications()}:
             self.stacks.refuse(record, self.bundle(record))
         elif any(each.gateway for each in self.inventory.instances(application=record.name)):
-            self.stacks.usable(record)
+            self.stacks.usable(record, self.bundle(record))
 
     def _stackable(self, application: str, asked: Wanted) -> None:
         """Raises DriverError for what a server that a stack builds cannot have."""
@@ -490,7 +490,7 @@ class Driver:
         self._place_for(f"move {instance} to {target}", asked, target)
         application = self.inventory.application(record.instance.application)
         if application.stack is not None:
-            self.stacks.usable(application)
+            self.stacks.usable(application, self.bundle(application))
         rule = asked.mobility.get(record.instance.cloudlet)
         strategy = strategy or (rule.strategy if rule else STRATEGY)
         both = [self.hypervisor(gateway).capabilities for gateway in (record.gateway, target)]

@@ -37,8 +37,9 @@ ROUND_SMALL_BYTES = 4 * 2**20  # a round that sent less leaves little for the ga
 class Stack(Protocol):
     """The picture that somebody else has of where things are, such as a Heat stack."""
 
-    def place(self, instance: Instance, gateway: str | None) -> None:
-        """Raises HypervisorError when it cannot be told now."""
+    def place(self, instance: Instance, gateway: str | None) -> float | None:
+        """How long the state was nowhere, in seconds, where telling is what moves it and that was seen. Raises
+        HypervisorError when it cannot be told now."""
         ...
 
 
@@ -94,8 +95,9 @@ class Scene:
         target = self.at_target()
         if _CLEARED not in self._held:
             target.hold(self.instance, self.claim, writer=False)  # an act that came late may have said otherwise
-            target.remove(self.instance, self.claim)
-            target.hold(self.instance, self.claim, writer=False)
+            if not target.capabilities.shared:  # what is shared is nobody's copy
+                target.remove(self.instance, self.claim)
+                target.hold(self.instance, self.claim, writer=False)
             self._held.add(_CLEARED)
 
     @property
@@ -294,13 +296,12 @@ def digest_of(contents: Mapping[str, bytes]) -> str:
 
 
 # attach
-def attach(scene: Scene) -> None:
+def attach(scene: Scene) -> dict[str, Any]:
     target = scene.at_target()
     target.hold(scene.instance, scene.claim, writer=True)
-    if scene.live:
-        return
-    for disk in scene.instance.disks:
-        target.attach(scene.instance, disk, scene.claim)
+    disks = () if scene.live else scene.instance.disks
+    gaps = [target.attach(scene.instance, disk, scene.claim) for disk in disks]
+    return {"gap_s": max(gap for gap in gaps if gap is not None)} if any(gap is not None for gap in gaps) else {}
 
 
 def unattach(scene: Scene) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +14,9 @@ from meghdwar.driver.senlin import Senlin
 
 IDENTITY = "meghdwar_plan"
 TIMEOUT_S = 1800.0
-LOOK_S = 1.0  # between two looks at a stack that is worked on
+# between two looks at a stack that is worked on: at first, at most, and how much longer each time
+LOOK_S, LOOK_MAX_S, LOOK_GROWS = 0.1, 1.0, 1.02
+EVENTS_S = 1.0  # between two looks at its events, when somebody is told of them
 NODES_AT_ONCE = 4
 TRIES = 4
 Tell = Callable[[str], None]
@@ -35,6 +36,12 @@ class Found:
     reason: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    updated: str = ""  # when an update of it was begun last, in Heat's own words
+
+    @property
+    def path(self) -> str:
+        """How Heat is asked for it with one answer; called by its name or id alone it says first where to ask."""
+        return f"{self.name}/{self.id}"
 
     @property
     def busy(self) -> bool:
@@ -52,8 +59,8 @@ class Found:
 
 # looking
 def find(cloud: Cloud, name: str, *, outputs: bool = False) -> Found | None:
-    """The stack of that name or id, None when there is none. Its outputs only when asked: Heat has to ask half the
-    cloud for them."""
+    """The stack of that name, id or path, None when there is none. Its outputs only when asked: Heat has to ask half
+    the cloud for them."""
     answer = cloud.ask(
         "orchestration",
         "GET",
@@ -67,7 +74,8 @@ def find(cloud: Cloud, name: str, *, outputs: bool = False) -> Found | None:
     stack = answer["stack"]
     told = {entry["output_key"]: entry.get("output_value") for entry in stack.get("outputs") or ()}
     state, reason = stack["stack_status"], stack.get("stack_status_reason") or ""
-    return Found(stack["id"], stack["stack_name"], state, reason, stack.get("parameters", {}), told)
+    parameters, updated = stack.get("parameters", {}), stack.get("updated_time") or ""
+    return Found(stack["id"], stack["stack_name"], state, reason, parameters, told, updated)
 
 
 def the(cloud: Cloud, name: str, *, outputs: bool = False) -> Found:
@@ -134,28 +142,40 @@ def adopt(cloud: Cloud, bundle: Bundle, name: str, tell: Tell = _quiet, timeout_
 
 
 def await_stack(
-    cloud: Cloud, stack: str, tell: Tell = _quiet, timeout_s: float = TIMEOUT_S, still_s: float | None = None
+    cloud: Cloud,
+    stack: str,
+    tell: Tell = _quiet,
+    timeout_s: float = TIMEOUT_S,
+    still_s: float | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Found:
     """The stack once nobody works on it any more, telling of its events meanwhile. With `still_s` it is given back as
-    it is, still busy, when nothing has happened to it for so long."""
+    it is, still busy, when nothing has happened to it for so long. `meanwhile` is called after each look at it."""
     found = the(cloud, stack)
     if not found.busy:
         return found
-    events = _Events(cloud, found.id, tell)
-    newest, since = "", time.monotonic()
+    events = _Events(cloud, found.path, tell)
+    newest, since, looked = "", time.monotonic(), 0.0
+    pause_s = EVENTS_S if tell is not _quiet or still_s is None else still_s / 10
 
     def settled() -> bool:
-        nonlocal found, newest, since
-        found = the(cloud, found.id)
+        nonlocal found, newest, since, looked
+        found = the(cloud, found.path)
+        if not found.busy:
+            events.tell()
+            return True
+        meanwhile()
+        if time.monotonic() - looked < pause_s:
+            return False
+        looked = time.monotonic()
         events.tell()
-        if not found.busy or still_s is None:
-            return not found.busy
-        last = events.newest()
+        last = events.newest() if still_s is not None else ""
         if last != newest:
             newest, since = last, time.monotonic()
-        return time.monotonic() - since > still_s
+        return still_s is not None and time.monotonic() - since > still_s
 
-    wait(settled, f"wait for stack {found.name}, which is {found.state}", timeout_s, longest_s=LOOK_S)
+    asked = f"wait for stack {found.name}, which is {found.state}"
+    wait(settled, asked, timeout_s, LOOK_S, LOOK_MAX_S, LOOK_GROWS)
     return found
 
 
@@ -215,6 +235,8 @@ def _make_nodes(senlin: Senlin, steps: Sequence[Step], made: Mapping[str, str], 
         tell(f"{gateway}: {step.act}")
         name, profile = str(step.arguments["name"]), _id(made, step.resource)
         _patiently(lambda: senlin.make_node(gateway, name, profile, cluster))
+
+    from concurrent.futures import ThreadPoolExecutor  # only here: a move need not wait until it is loaded
 
     with ThreadPoolExecutor(NODES_AT_ONCE) as pool:
         list(pool.map(make, steps))

@@ -268,8 +268,11 @@ class Hypervisor(Protocol):
         something that runs is Refused."""
         ...
 
-    def attach(self, instance: Instance, disk: Disk, claim: Claim) -> None:
-        """It sees the disk at its location, whether it runs or not. Refused where it may not write."""
+    def attach(self, instance: Instance, disk: Disk, claim: Claim) -> float | None:
+        """It sees the disk at its location, whether it runs or not. Refused where it may not write.
+
+        Where `shared`, and this took the disk from the source: how long, in seconds, it was at neither of them as far
+        as that was seen. None elsewhere, and when nobody knows."""
         ...
 
     def detach(self, instance: Instance, disk: Disk, claim: Claim) -> None: ...

@@ -13,6 +13,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
 
+from meghdwar.driver.account import BY_ATTACH
 from meghdwar.driver.control import Event
 from meghdwar.driver.follow import Followed, Noted
 from meghdwar.driver.hypervisor import Stale
@@ -29,10 +30,11 @@ GOING_MAX = 10_000  # operations whose steps are timed at once
 
 @dataclass(slots=True)
 class _Going:
-    """An operation that is being worked: when its step, and its gap, began by our clock."""
+    """An operation that is being worked: when its step, and its gap, began by our clock; or how long its gap was."""
 
     step_at: float = 0.0
     paused_at: float | None = None
+    gap_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -61,7 +63,7 @@ class Metrics(Observer):
             "step_seconds", "How long a step took", ["kind", "strategy", "step", "outcome"], buckets=STEP_S, **mine
         )
         self.gaps = Histogram(
-            "gap_seconds", "From the beginning of pause to the end of reroute", ["strategy"], buckets=GAP_S, **mine
+            "gap_seconds", "How long nobody could write in a move", ["strategy"], buckets=GAP_S, **mine
         )
         self.sent = Counter("sent_bytes", "Bytes of state that went to another gateway", ["strategy"], **mine)
         self.retries = Counter("retries", "Steps that were tried again", ["kind", "step", "gateway"], **mine)
@@ -104,9 +106,14 @@ class Metrics(Observer):
         self.steps.labels(operation.kind, operation.strategy, entry.step, entry.phase).observe(now - going.step_at)
         if entry.detail.get("sent_bytes"):
             self.sent.labels(operation.strategy).inc(int(entry.detail["sent_bytes"]))
-        if (entry.step, entry.phase) == ("reroute", DONE) and going.paused_at is not None:
-            self.gaps.labels(operation.strategy).observe(now - going.paused_at)
+        if str(entry.detail.get("way", "")).startswith(BY_ATTACH):
             going.paused_at = None
+        going.gap_s = entry.detail.get("gap_s", going.gap_s)
+        if (entry.step, entry.phase) == ("reroute", DONE):
+            gap_s = going.gap_s if going.paused_at is None else now - going.paused_at
+            if gap_s is not None:
+                self.gaps.labels(operation.strategy).observe(gap_s)
+            going.paused_at = going.gap_s = None
 
     def _end(self, operation: Operation) -> None:
         self._going.pop(operation.id, None)

@@ -71,6 +71,7 @@ class Nova:
 
     def __init__(self, gateway: str, picture: Picture, instances: Sequence[Instance] = ()) -> None:
         self._gateway, self._picture, self._instances = gateway, picture, instances
+        self._latest: Mapping[str, Any] | None = None  # the server as it was looked at last
 
     @property
     def gateway(self) -> str:
@@ -102,13 +103,12 @@ class Nova:
             epoch = max((state.epoch for state in states.values()), default=0)
             if not writer and not any(state.servers for state in states.values()):
                 return Seen(instance.name, epoch=epoch)
-            server = self._server()
-            own = server["id"] if server else ""
+            own = self._picture.server_of(self._gateway)
             attached = tuple(name for name, state in states.items() if own in state.servers)
             if not writer and not attached:
                 return Seen(instance.name, epoch=epoch)
             there = tuple(states) if writer else attached  # the cloud gives a volume to whoever may write
-            runs = _active(server) and set(attached) == set(states)
+            runs = set(attached) == set(states) and _active(self._server())
             power = Power.RUNNING if runs else Power.STOPPED
             return Seen(instance.name, power, epoch, writer, instance.application, there, attached)
 
@@ -127,7 +127,8 @@ class Nova:
 
     def _server(self) -> Mapping[str, Any] | None:
         """The server as Nova has it, None when there is none now."""
-        return self._picture.server(self._gateway)
+        self._latest = self._picture.server(self._gateway)
+        return self._latest
 
     def inventory(self) -> tuple[Seen, ...]:
         found = (self.look(instance) for instance in self._instances)
@@ -136,18 +137,31 @@ class Nova:
     def probe(self, instance: Instance) -> bool:
         """A server is asked at its floating address; one that has none is believed when Nova and Cinder say that it
         is there with its state."""
-        if self.look(instance).power is not Power.RUNNING:
-            return False
         with self._asking(f"ask {instance.name}"):
-            server = self._server()
-        address = _floating(server or {})
-        if address is None or instance.ready.http is None:
+            url = self._url(instance)
+            if url is None:
+                return self.look(instance).power is Power.RUNNING
+            own, states = self._picture.server_of(self._gateway), self._states(instance)
+            if any(own not in state.servers for state in states.values()):
+                return False
+        if _serves(url):
             return True
-        return _serves(f"http://{address}:{instance.ports[0] if instance.ports else 80}{instance.ready.http}")
+        self._latest = None  # it may be another server by now
+        return False
+
+    def _url(self, instance: Instance) -> str | None:
+        """Where it says whether it is ready, None where it cannot be asked from here."""
+        if instance.ready.http is None:
+            return None
+        if self._latest is None:
+            self._server()
+        address = _floating(self._latest or {}) if _active(self._latest) else None
+        port = instance.ports[0] if instance.ports else 80
+        return None if address is None else f"http://{address}:{port}{instance.ready.http}"
 
     def endpoint(self, instance: Instance) -> str:
         with self._asking(f"find the address of {instance.name}"):
-            server = self._server() or {}
+            server = self._latest or self._server() or {}
         addresses = _addresses(server)
         if not addresses:
             raise HypervisorError(self._gateway, f"find the address of {instance.name}", "its server has none")
@@ -191,6 +205,7 @@ class Nova:
             newest = max((state.epoch for state in states), default=0)
             self._refuse_newer(instance, newest, claim)
             if states and newest < claim.epoch:
+                self._picture.look_ahead(self._gateway)  # whoever begins to act will ask for it
                 self._picture.settle()  # an update that somebody asked for earlier
             for state in states:
                 who = state.writer
@@ -265,13 +280,13 @@ class Nova:
         why = f"it is a volume of the stack, and {source.gateway} is no server of it"
         raise self._refused(f"copy {disk.name}", why)
 
-    def attach(self, instance: Instance, disk: Disk, claim: Claim) -> None:
-        self._place(instance, claim, "attach")
+    def attach(self, instance: Instance, disk: Disk, claim: Claim) -> float | None:
+        return self._place(instance, claim, "attach")
 
-    def _place(self, instance: Instance, claim: Claim, asked: str) -> None:
+    def _place(self, instance: Instance, claim: Claim, asked: str) -> float | None:
         self._for(instance, claim, asked, writer=True)
         with self._asking(f"{asked} {instance.name}"):
-            self._picture.place(instance, self._gateway)
+            return self._picture.place(instance, self._gateway)
 
     def detach(self, instance: Instance, disk: Disk, claim: Claim) -> None:
         self._free(instance, claim, "detach")

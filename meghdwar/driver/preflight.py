@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +57,8 @@ def check(cloud: Cloud, bundle: Bundle, name: str, parameters: Mapping[str, Any]
     missing = list(_services(cloud, needs))
     if missing:  # what they would say is said already
         return missing
+    from concurrent.futures import ThreadPoolExecutor  # only here: a move need not wait until it is loaded
+
     with ThreadPoolExecutor(8) as pool:
         return [problem for problems in pool.map(_safely, looks) for problem in problems]
 

@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Engine, Select, bindparam, delete, exists, func, select, union_all, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from meghdwar.driver.inventory import (
     ApplicationRecord,
@@ -19,6 +18,7 @@ from meghdwar.driver.inventory import (
     Unknown,
 )
 from meghdwar.driver.plain import fit, to_access, to_instance, to_text
+from meghdwar.driver.statements import insert_of
 from meghdwar.driver.tables import (
     applications,
     claims,
@@ -33,7 +33,6 @@ from meghdwar.driver.tables import (
 from meghdwar.driver.transactions import ALL, Prepared, Several, Transactions
 
 PATIENCE_S = 10.0
-_INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _INSTANCES = select(instances, claims.c.epoch, claims.c.owner, claims.c.lease_until).outerjoin(
     claims, claims.c.instance == instances.c.name
 )
@@ -100,7 +99,7 @@ class SqlInventory:
 
     def __init__(self, engine: Engine) -> None:
         self._transactions = Transactions(engine, PATIENCE_S)
-        self._insert = _INSERT[engine.dialect.name]
+        self._insert = insert_of(engine.dialect.name)
         # what every move and sighting asks for
         self._gateway = Prepared(select(gateways).where(gateways.c.name == _name), engine.dialect)
         self._applications = Prepared(select(applications), engine.dialect)

@@ -110,10 +110,10 @@ class Stacks:
         name = self.of(record)
         return heat.find(self.cloud_of(record), name.name)
 
-    def usable(self, record: ApplicationRecord) -> None:
+    def usable(self, record: ApplicationRecord, bundle: Bundle) -> None:
         """Raises DriverError for a stack that is gone or was never whole, HypervisorError without an answer."""
         try:
-            found = self.found(record)
+            found = self.picture(record, bundle).look()
         except CloudError as error:
             raise HypervisorError(str(record.stack), "look at the stack", str(error), retry=error.retry) from None
         if found is None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache, partial
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import Dialect, Float, bindparam, case, func, insert, or_, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from meghdwar.driver.operation import RUNNING
 from meghdwar.driver.tables import claims, entries, instances, now, operations
 from meghdwar.driver.transactions import Prepared, Several
 
-_INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _mine: Any = bindparam("mine")
 _op: Any = bindparam("op")
 _name: Any = bindparam("name")
@@ -22,10 +21,15 @@ TICK_S = 1e-6
 STEP_S = 1.0  # a clock that was set back by more than this is believed
 
 
+def insert_of(dialect: str) -> Any:
+    """Each dialect has an INSERT of its own; importing one that is not used takes longer than using it."""
+    return import_module(f"sqlalchemy.dialects.{dialect}").insert
+
+
 # claims
 def take(dialect: str) -> Any:
     """Compare and set: one epoch more, where nobody holds it, or the lease has run out, or we hold it as `ours`."""
-    new = _INSERT[dialect](claims).values(
+    new = insert_of(dialect)(claims).values(
         instance=_name, epoch=bindparam("above") + 1, owner=bindparam("owner"), lease_until=_until
     )
     free = or_(claims.c.owner.is_(None), claims.c.lease_until < now(), claims.c.epoch == bindparam("ours"))
@@ -78,7 +82,7 @@ def add_operation(dialect: str) -> Any:
     after: Any = select(func.coalesce(func.max(operations.c.created_at), 0.0) + TICK_S).scalar_subquery()
     row: dict[str, Any] = {column.name: bindparam(column.name, type_=column.type) for column in operations.c}
     row["created_at"] = case((or_(at > after, at < after - STEP_S), at), else_=after)
-    new = _INSERT[dialect](operations).values(row).on_conflict_do_nothing(index_elements=[operations.c.id])
+    new = insert_of(dialect)(operations).values(row).on_conflict_do_nothing(index_elements=[operations.c.id])
     return new.returning(operations.c.created_at)
 
 

@@ -16,7 +16,9 @@ MADE = ("saves", "arena_saves", *HOMES, "edges", "grow", "heal", "edge_a_profile
 
 class OneCloud:
     """Heat, Senlin, Nova and Cinder as far as one arena needs them. `fails` are the reasons with which the next updates
-    end; `silent` is every service that does not answer; `hidden` are types of which this Heat has only the name."""
+    end; `silent` is every service that does not answer; `hidden` are types of which this Heat has only the name; an
+    update is worked on for `looks`: at first the volume stays where it was, then it is nowhere, then where it shall be.
+    """
 
     name = "one"
 
@@ -29,6 +31,8 @@ class OneCloud:
         self.hidden: set[str] = set()
         self.policies = ["grow", "heal"]
         self.acts: list[str] = []
+        self.gone: set[str] = set()  # paths
+        self.looks, self._left = 0, 0
         self._events = itertools.count(1)
 
     def _server(self, home: str, number: int = 1) -> dict[str, Any]:
@@ -93,7 +97,7 @@ class OneCloud:
         if (method, path) == ("POST", "/stacks"):
             self._create(body)
             return {}
-        if self.stack is None:
+        if self.stack is None or path in self.gone:
             return None
         if path.endswith("/preview"):
             return {"resource_changes": {"updated": [{"resource_name": "arena_saves", "resource_type": "OS::X"}]}}
@@ -107,6 +111,8 @@ class OneCloud:
         if method == "DELETE":
             self.stack = None
             return {}
+        if self._left:
+            self._work()
         assert self.stack is not None
         return {"stack": self.stack}
 
@@ -124,6 +130,9 @@ class OneCloud:
         assert self.stack is not None
         self.stack["parameters"] |= parameters
         reason = self.fails.pop(0) if self.fails else ""
+        if self.looks:
+            self._left, self.stack["stack_status"] = self.looks, "UPDATE_IN_PROGRESS"
+            return
         self.stack["stack_status"] = "UPDATE_FAILED" if reason else "UPDATE_COMPLETE"
         self.stack["stack_status_reason"] = reason
         if not reason:
@@ -133,6 +142,16 @@ class OneCloud:
         """The server that the parameters of the stack name: with the plug-in by its gateway."""
         told = (self.stack or {})["parameters"]
         return str(told["arena_server"] if "arena_server" in told else self.servers[told["arena_at"]]["id"])
+
+    def _work(self) -> None:
+        assert self.stack is not None
+        self._left -= 1
+        if self._left == self.looks // 2:
+            self.attach("")
+        elif self._left == self.looks // 4:
+            self.attach(self.servers[self.stack["parameters"]["arena_at"]]["id"])
+        elif not self._left:
+            self.stack["stack_status"] = "UPDATE_COMPLETE"
 
     def _clustering(self, method: str, path: str, body: Any) -> dict[str, Any] | None:
         if path == "/policies":

@@ -45,6 +45,14 @@ def test_one_that_went_on_running_has_no_gap_either() -> None:
     assert account(live).gap_s is None
 
 
+def test_where_attaching_elsewhere_is_the_pause_the_gap_is_what_was_seen_of_it() -> None:
+    way = {"way": "detach, by the update of the stack"}
+    moved = [replace(e, detail=way) if e.detail.get("way") else e for e in WHOLE]
+    assert account(moved).gap_s is None, "nobody saw it"
+    attached = Entry("attach", DONE, {"gap_s": 0.125}, at=12.2)
+    assert account([*moved[:-3], attached, *moved[-3:]]).gap_s == 0.125
+
+
 def test_tries_and_ways_back() -> None:
     entries = [
         Entry("stage", DOING, at=1.0),

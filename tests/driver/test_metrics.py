@@ -56,6 +56,18 @@ def test_an_unreachable_gateway_is_counted_as_tries(metrics: Metrics) -> None:
     assert value(metrics, "retries_total", kind="move", step="pause", gateway="edge_a") == 1
 
 
+def test_the_gap_of_a_move_by_a_stack_is_what_was_seen_of_it(metrics: Metrics) -> None:
+    metrics(Event(MOVE, message="begins"))
+    for entry in (
+        Entry("pause", DOING),
+        Entry("pause", DONE, {"way": "detach, by the update of the stack"}),
+        Entry("attach", DONE, {"gap_s": 3.5}),
+        Entry("reroute", DONE),
+    ):
+        metrics(Event(MOVE, entry))
+    assert value(metrics, "gap_seconds_sum", strategy="warm") == 3.5
+
+
 def test_bytes_are_counted_once(metrics: Metrics) -> None:
     metrics(Event(MOVE, message="begins"))
     metrics(Event(MOVE, Entry("stage", DOING)))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from meghdwar import bundle as bundles
 from meghdwar.bundle import Bundle
 from meghdwar.cli.compile import main as compile_main
-from meghdwar.driver import adoption, database, mend
+from meghdwar.driver import adoption, database, mend, picture
+from meghdwar.driver.account import account
 from meghdwar.driver.cloud_api import Cloud, CloudError
 from meghdwar.driver.control import Driver
 from meghdwar.driver.hypervisor import HypervisorError, Power, Refused, Stale, Unbounded
@@ -83,6 +84,61 @@ def test_a_life(driver: Driver, cloud: OneCloud, bundle: Bundle) -> None:
     assert cloud.stack is None
     assert driver.inventory.gateways() == []
     assert driver.inventory.applications() == []
+
+
+def test_the_gap_is_how_long_the_volume_was_nowhere(driver: Driver, cloud: OneCloud, bundle: Bundle) -> None:
+    driver.up(bundle, stack=STACK)
+    cloud.looks = 12
+    moved = driver.move("arena", "edge_b")
+    assert moved.status == COMPLETED
+    assert account(driver.journal.entries(moved.id)).gap_s is not None
+    cloud.looks = 0
+    moved = driver.move("arena", "edge_a")  # so quickly that nobody has seen it
+    assert moved.status == COMPLETED
+    assert account(driver.journal.entries(moved.id)).gap_s is None
+
+
+def test_what_a_gap_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the last look that found it elsewhere to the first that finds it there, whatever was in between."""
+    looks = {10.0: ("in-use", "a"), 11.0: ("detaching", "a"), 12.0: ("available", ""), 13.5: ("in-use", "b")}
+    now = 0.0
+    monkeypatch.setattr(picture.time, "monotonic", lambda: now)
+
+    class Cinder:
+        def volume(self, volume: str) -> Mapping[str, Any]:
+            status, server = looks[now]
+            return {"status": status, "attachments": [{"server_id": server}]}
+
+        def look_ahead(self, gateway: str) -> None:
+            assert gateway == "edge_b"
+
+    watched = picture._Watched(cast(picture.Picture, Cinder()), "arena", "edge_b", "v", "b")
+    for now in looks:  # noqa: B007 - it is the clock
+        assert watched.gap_s is None
+        watched.look()
+    assert watched.gap_s == 3.5
+
+
+def test_a_stack_that_was_made_anew_is_found_by_its_name(driver: Driver, cloud: OneCloud, bundle: Bundle) -> None:
+    driver.up(bundle, stack=STACK)
+    assert cloud.stack is not None
+    made, cloud.stack["id"] = cloud.stack["id"], "s2"
+    application = driver.inventory.application("arena")
+    pictured = driver.stacks.picture(application, bundle)
+    pictured._path = f"arena/{made}"
+    cloud.gone.add(f"/stacks/arena/{made}")
+    assert pictured.found().id == "s2"
+    assert pictured.look() is not None
+
+
+def test_a_server_that_was_made_anew_is_looked_up_anew(driver: Driver, cloud: OneCloud, bundle: Bundle) -> None:
+    driver.up(bundle, stack=STACK)
+    pictured = driver.stacks.picture(driver.inventory.application("arena"), bundle)
+    before = pictured.server("edge_b")
+    cloud.heal("edge_b")
+    after = pictured.server("edge_b")
+    assert (before or {})["id"] == "server-edge_b-1"
+    assert (after or {})["id"] == "server-edge_b-2"
 
 
 def test_nothing_is_made_where_something_is_missing(driver: Driver, cloud: OneCloud, bundle: Bundle) -> None:

@@ -47,8 +47,12 @@ class Mdw:
 
     def newest(self) -> Operation:
         """The operation that was begun last."""
-        with closing(database.open(str(self.folder / "mdw.db"))) as opened:
+        with closing(self.opened()) as opened:
             return opened.journal.operations(limit=1)[0]
+
+    def opened(self) -> database.Database:
+        """What the driver remembers, for whoever closes it again."""
+        return database.open(str(self.folder / "mdw.db"))
 
     def _environment(self) -> dict[str, str]:
         own = {"XDG_STATE_HOME": str(self.folder), "PYTHONWARNINGS": "ignore", "MEGHDWAR_TRACEBACK": "1"}

@@ -1,7 +1,8 @@
 """`python -m tests.lab.soak --moves 50 --seed 1`: moves there and back on the lab while things die, counted and timed.
 
 The lab has to be up. It ends with the first promise that is broken, and with Ctrl-C sooner. With --write the table
-goes into bench/RESULTS.md.
+goes into bench/RESULTS.md, into a section of its own for each set of victims. `--kill driver` leaves the services of
+the lab alone, for a lab that others use too.
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ from tests.lab.scene import Scene
 
 QUIET = 0.25  # of the moves nothing dies
 RELEASES = {"lab": "zed", "lab-plugin": "plugin", "lab-27-plugin": "plugin"}  # cloud -> what is compiled for it
+WORDS = {
+    "driver": "the driver",
+    "heat-engine": "heat-engine",
+    "nova-compute-source": "the nova-compute of the source",
+}
 HOWS = (COMPLETED, COMPENSATED)
 
 
@@ -30,9 +36,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.lab.soak", description=__doc__)
     parser.add_argument("--moves", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--kill", action="append", choices=faults.VICTIMS, help="what dies, may be given again (each of them)"
+    )
     parser.add_argument("--cloud", choices=RELEASES, default="lab", help="which Heat: stock, or with the plug-in")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
+    victims = tuple(victim for victim in faults.VICTIMS if victim in (options.kill or faults.VICTIMS))
     place = find(STATE)
     if place is None or not room.holder(place):
         print("cannot start: the lab is down; python -m tests.lab up", file=sys.stderr)
@@ -42,7 +52,7 @@ def main() -> int:
         scene = Scene.make(options.cloud, RELEASES[options.cloud], f"mdw-soak-{os.getpid()}", Path(folder))
         outcomes: list[faults.Outcome] = []
         try:
-            for outcome in moves(scene, options.moves, options.seed):
+            for outcome in moves(scene, options.moves, options.seed, victims):
                 outcomes.append(outcome)
             scene.down()
         except KeyboardInterrupt:
@@ -52,29 +62,29 @@ def main() -> int:
     if not outcomes:
         print("cannot say anything: no move was made", file=sys.stderr)
         return 1
-    text = section(outcomes, options.cloud, options.seed)
+    text = section(outcomes, options.cloud, options.seed, victims)
     print(text)
     if options.write:
-        write_section("lab-soak", text)
+        write_section("lab-soak" if victims == faults.VICTIMS else f"lab-soak {' '.join(victims)}", text)
     return 0
 
 
-def moves(scene: Scene, count: int, seed: int) -> Iterator[faults.Outcome]:
+def moves(scene: Scene, count: int, seed: int, victims: Sequence[str]) -> Iterator[faults.Outcome]:
     """Moves there and back, of which some lose something."""
     scene.up()
     at, chance, target = scene.counting(), random.Random(seed), "edge_b"  # noqa: S311 - to be repeated
     for number in range(1, count + 1):
-        victim = None if chance.random() < QUIET else chance.choice(faults.VICTIMS)
+        victim = None if chance.random() < QUIET else chance.choice(victims)
         outcome = faults.move_with_a_fault(scene, at, target, victim, seed * 1000 + number)
         print(f"{number:3} {outcome}", flush=True)
         yield outcome
         target = next(gateway for gateway in at if gateway != outcome.home)
 
 
-def section(outcomes: Sequence[faults.Outcome], cloud: str, seed: int) -> str:
+def section(outcomes: Sequence[faults.Outcome], cloud: str, seed: int, victims: Sequence[str]) -> str:
     """What goes into bench/RESULTS.md."""
-    rows = []
-    for victim in ("nobody", *faults.VICTIMS):
+    rows, kills = [], "" if victims == faults.VICTIMS else "".join(f" --kill {victim}" for victim in victims)
+    for victim in ("nobody", *victims):
         own = [outcome for outcome in outcomes if outcome.victim == victim]
         if own:
             took, gaps = [o.took_s for o in own], [o.gap_s for o in own]
@@ -86,11 +96,11 @@ def section(outcomes: Sequence[faults.Outcome], cloud: str, seed: int) -> str:
     head = ["what died", *HOWS, "s in all, p50", "max", "s without a writer, p50", "max", "numbers"]
     return "\n\n".join(
         [
-            "## A long run on a real OpenStack",
-            f"`python -m tests.lab.soak --cloud {cloud} --moves {len(outcomes)} --seed {seed} --write` on {machine()}, "
-            f"load average {os.getloadavg()[2]:.0f}.",
+            f"## A long run on a real OpenStack: {', '.join(victims)} killed",
+            f"`python -m tests.lab.soak --cloud {cloud} --moves {len(outcomes)} --seed {seed}{kills} --write` on "
+            f"{machine()}, load average {os.getloadavg()[2]:.0f}.",
             f"{len(outcomes)} moves of a counter between two servers of a stack, its state on a Cinder volume, while "
-            "the driver, heat-engine or the nova-compute of the source is killed at a random point. Every move "
+            f"{' or '.join(map(WORDS.__getitem__, victims))} is killed at a random point. Every move "
             "ended, no acknowledged number was lost or came twice: the run ends at the first that does.",
             table(head, rows),
         ]

@@ -226,7 +226,7 @@ def kill(state: Path, gateway: str) -> None:
         processes.wait_until(lambda: not processes.alive(folder(state, gateway) / "pid"), 10)
 
 
-def wait_ready(state: Path, gateway: str, within_s: float = 30) -> None:
+def wait_ready(state: Path, gateway: str, within_s: float = 120) -> None:
     here = folder(state, gateway)
     answers = ["virsh", "-c", uri(state, gateway), "version"]
     if not processes.wait_until(lambda: "QEMU" in run(answers, check=False), within_s):

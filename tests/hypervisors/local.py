@@ -17,7 +17,7 @@ from meghdwar.resources import tosca
 
 IMAGES = Path(str(tosca())) / "examples" / "images"
 PORT = 8080
-ASK_S = 2.0
+ASK_S = 10.0  # nobody there refuses at once
 
 
 def ask(address: str, port: int, path: str, within_s: float = ASK_S) -> str | None:

@@ -26,7 +26,7 @@ ASK_S = 1.0
 class LxdPair:
     """Everything is kept in `state`, where `tests.hypervisors.lxd` has brought both up."""
 
-    patience_s = 10.0
+    patience_s = 30.0
 
     def __init__(self, state: Path) -> None:
         lab = network.find(state)

@@ -128,7 +128,7 @@ def test_paused_while_a_file_is_open_for_writing(pair: LxdPair, name: str) -> No
     running(pair, pair.source, instance, FIRST, counted=2)
     inside(pair, pair.source, instance, "sh -c 'while :; do echo x; done' >>/data/stream 2>/dev/null </dev/null &")
     stream = pair.log_file(pair.source, instance).with_name("stream")
-    eventually(lambda: stream.exists() and stream.stat().st_size > 1000, 5)
+    eventually(lambda: stream.exists() and stream.stat().st_size > 1000, 30)
     assert pair.source.pause(instance, FIRST) == "signals"
     before = stream.stat().st_size
     time.sleep(0.1)
@@ -136,7 +136,7 @@ def test_paused_while_a_file_is_open_for_writing(pair: LxdPair, name: str) -> No
     with pytest.raises(RuntimeError, match="Read-only"):
         inside(pair, pair.source, instance, "echo late >>/data/stream")
     pair.source.resume(instance, FIRST)
-    eventually(lambda: stream.stat().st_size > before, 5)
+    eventually(lambda: stream.stat().st_size > before, 30)
     count(pair, pair.source, instance, 3, 3)
 
 
@@ -467,7 +467,8 @@ def test_its_own_command(pair: LxdPair, name: str) -> None:
     instance = pair.instance(name, command=("sh", "-c", script), environment={"GREETING": "hello world"})
     running(pair, pair.source, instance, FIRST)
     pair.source.start(instance, FIRST)
-    assert eventually(lambda: inside(pair, pair.source, instance, "cat /run/said || true"), 5) == "hello world\n"
+    said = eventually(lambda: inside(pair, pair.source, instance, "cat /run/said || true") or None, 30)
+    assert said == "hello world\n"
     assert pair.source.pause(instance, FIRST) == "signals"
     pair.source.resume(instance, FIRST)
     assert inside(pair, pair.source, instance, "cat /run/said") == "hello world\n"
@@ -479,7 +480,7 @@ def test_its_own_command(pair: LxdPair, name: str) -> None:
 def test_ready_each_way(pair: LxdPair, name: str, ready: Ready) -> None:
     instance = pair.instance(name, ready=ready)
     running(pair, pair.source, instance, FIRST)
-    eventually(lambda: pair.source.probe(instance), 5)
+    eventually(lambda: pair.source.probe(instance), 30)
     pair.source.pause(instance, FIRST)
     assert not pair.source.probe(instance)
 

@@ -58,7 +58,7 @@ def of(topology: Topology | None, archive: Archive) -> Iterator[Image]:
             min_disk=_bytes(data.get("min_disk")),
             min_ram=_bytes(data.get("min_ram")),
             size=size or (archive.entries[artifact.path].size if here else 0),
-            path=artifact.path if here else artifact.file,
+            path=artifact.file if "://" in artifact.file else artifact.path,
         )
 
 

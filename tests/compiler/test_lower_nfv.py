@@ -179,6 +179,7 @@ def test_a_unit_needs_one_cluster_or_the_name_of_its_own(tmp_path: Path) -> None
         ("nfv/SOL001/raw/v2.7.1/etsi_nfv_sol001_vnfd_types.yaml", "etsi_nfv_sol001_vnfd_types_2_7.yaml"),
         ("nfv/SOL001/raw/v4.4.1/etsi_nfv_sol001_common_types.yaml", "etsi_nfv_sol001_common_types.yaml"),
         ("mec/gs037-pkg-format/raw/v3.1.1/MecAppDTypes.yaml", "MecAppDTypes.yaml"),
+        ("mec/gs037-pkg-format/raw/v3.1.1/MecAppDTypes.yaml.bak", None),
         ("nfv/SOL001/raw/v4.4.1/../etsi_nfv_sol001_vnfd_types.yaml", None),
     ],
 )

@@ -95,6 +95,18 @@ def replace_targets(rule: Policy, *targets: str) -> Policy:
     return policy(rule.name, rule.type.name, *targets, **rule.properties)
 
 
+@pytest.mark.parametrize(
+    ("said", "user_data", "metadata"),
+    [
+        ("#!/bin/sh\ntrue\n", "#!/bin/sh\ntrue\n", {}),
+        ({"content_or_file_data": {"content": "true"}, "kvp_data": {"data": {"a": "b"}}}, "true", {"a": "b"}),
+    ],
+)
+def test_boot_data_is_text_or_data_of_several_kinds(said: Any, user_data: str, metadata: dict[str, str]) -> None:
+    (server,) = lowered(node("a", VDU, properties={"boot_data": said})).each(Server)
+    assert (server.user_data, server.metadata) == (user_data, metadata)
+
+
 # from a file
 HEAD = """
 tosca_definitions_version: tosca_simple_yaml_1_3

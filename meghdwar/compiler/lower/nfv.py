@@ -11,7 +11,7 @@ from meghdwar.compiler.lower.moving_vdu import moving_machine, moving_volume
 from meghdwar.compiler.lower.scope import Item, Scope
 from meghdwar.compiler.lower.software import steps
 from meghdwar.compiler.lower.sol001 import boot_volume, image_of, local_disk, volume_size
-from meghdwar.compiler.lower.standard import attachments, port, read, scalable, size
+from meghdwar.compiler.lower.standard import attachments, port, read, scalable, size, strings
 from meghdwar.compiler.topology import Template
 from meghdwar.diagnostics import Diagnostic
 from meghdwar.model import Attachment, BlockStorage, Network, ObjectStorage, Port, SecurityRule, Server, Value
@@ -24,6 +24,7 @@ def vdu(template: Template, scope: Scope) -> Iterator[Item]:
         yield moving_machine(template, scope)
         return
     compute = template.capabilities.get("virtual_compute")
+    said = read(template, scope, "boot_data")  # text to 2.6.1, then data of several kinds
     wanted = read(compute, scope, "requested_additional_capabilities")
     image = image_of(template, scope)
     boot = None if image is not None else boot_volume(template, scope)
@@ -36,7 +37,8 @@ def vdu(template: Template, scope: Scope) -> Iterator[Item]:
         memory_bytes=size(at(read(compute, scope, "virtual_memory"), ("virtual_mem_size",))),
         disk_bytes=size(local_disk(compute, scope)),
         architecture=at(read(compute, scope, "virtual_cpu"), ("cpu_architecture",)),
-        user_data=at(read(template, scope, "boot_data"), ("content_or_file_data", "content")),
+        user_data=said if isinstance(said, str) else at(said, ("content_or_file_data", "content")),
+        metadata=strings(at(said, ("kvp_data", "data"))),
         boot_volume=boot,
     )
     for item in attachments(template, scope):

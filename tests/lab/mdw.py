@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,22 @@ class Mdw:
     def home(self, instance: str) -> str | None:
         """The gateway where the driver says that an instance is."""
         return next((row["gateway"] for row in self.ask("status") if row["cloudlet"] == instance), None)
+
+    def gateways(self) -> dict[str, dict[str, str]]:
+        """The gateways that the driver knows, with their options."""
+        return {row["gateway"]: row["options"] for row in self.ask("gateway", "list")}
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """`mdw watch` goes on beside, and ends in order. Raises AssertionError when it does not."""
+        process = self.start("watch")
+        try:
+            yield
+        finally:
+            process.terminate()
+            said, _ = process.communicate(timeout=WITHIN_S)
+            print(said, flush=True)
+        assert process.returncode == 0, said
 
     def newest(self) -> Operation:
         """The operation that was begun last."""

@@ -11,6 +11,8 @@ import pytest
 
 from meghdwar.driver import heat, preflight
 from meghdwar.driver.cloud_api import CloudError
+from meghdwar.driver.operation import ENDED
+from meghdwar.driver.senlin import Senlin
 from tests.lab.observer import Observer
 from tests.lab.scene import MakeScene, Scene, get
 
@@ -32,15 +34,23 @@ def test_a_life(scene_on: MakeScene, cloud: str, release: str) -> None:
         counted_move(scene, at, gateway)
     counted = int(get(at["edge_a"], "/n")[1])
 
-    assert scene.call("grow_receiver_channel") == 202
-    scene.until("grow", lambda: [node["status"] for node in scene.nodes()].count("ACTIVE") == 3)
-    lost = scene.server("edge_b")
-    scene.lose(lost)
-    scene.until("heal", lambda: healed(scene, "edge_b", lost), 300)
-    scene.timed("move to what was healed", lambda: scene.move("edge_b"))
-    at["edge_b"] = scene.floating(scene.server("edge_b"))
-    scene.until("it counts there", lambda: get(at["edge_b"], "/n") == (200, str(counted)))
-    scene.note()
+    with scene.mdw.watching():
+        assert scene.call("grow_receiver_channel") == 202
+        scene.until("grow", lambda: [node["status"] for node in scene.nodes()].count("ACTIVE") == 3)
+        joined = next(node["name"] for node in scene.nodes() if node["name"] not in at)
+        scene.until("what joined is known", lambda: joined in scene.mdw.gateways())
+        dies = "edge_b" if release == "plugin" else "edge_a"  # the gateway of nothing, and that of the arena
+        lost = scene.server(dies)
+        scene.lose(lost)
+        scene.until("heal", lambda: healed(scene, dies, lost), 300)
+        if release == "plugin":
+            scene.timed("move to what was healed", lambda: scene.move(dies))
+        at[dies] = scene.floating(scene.server(dies))
+        scene.until("it counts there", lambda: get(at[dies], "/n") == (200, str(counted)), 300)
+        scene.until("all is done", lambda: scene.mdw.newest().status in ENDED)
+        scene.note()
+        if release != "plugin":
+            loses_its_gateway(scene, joined)
 
     scene.timed("down", scene.down)
     assert scene.left() == []
@@ -63,6 +73,17 @@ def counted_move(scene: Scene, at: dict[str, str], target: str) -> None:
     assert scene.volume_at() == [scene.server(target)]
     assert scene.mdw.home("arena") == target
     assert heat.the(scene.cloud, scene.name, outputs=True).outputs["arena_at"] == target
+
+
+def loses_its_gateway(scene: Scene, joined: str) -> None:
+    """The arena goes to a gateway that joined, and somebody takes that away."""
+    scene.timed("move to what joined", lambda: scene.move(joined))
+    assert scene.volume_at() == [scene.server(joined)]
+    node = Senlin(scene.cloud).node_of(scene.cluster(), joined)
+    assert node is not None
+    scene.cloud.ask("clustering", "DELETE", f"/nodes/{node['id']}")
+    scene.until("what left is marked", lambda: "left" in scene.mdw.gateways()[joined])
+    assert f"{joined} has left edges, and arena had its home there" in scene.mdw("fsck", status=1)
 
 
 def healed(scene: Scene, gateway: str, lost: str) -> bool:

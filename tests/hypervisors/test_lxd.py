@@ -167,7 +167,7 @@ def test_what_is_written_after_the_snapshot_made_ahead_arrives(pair: LxdPair, na
 
 def test_who_sends_dies_in_the_last_stream(pair: LxdPair, name: str) -> None:
     """What came after the snapshot is no copy without its very end: that is noticed, and everything is sent."""
-    instance = pair.instance(name, quiesce=("dd", "if=/dev/urandom", "of=/data/much", "bs=1M", "count=60"))
+    instance = pair.instance(name, quiesce=("dd", "if=/dev/urandom", "of=/data/much", "bs=1M", "count=120"))
     [disk] = instance.disks
     running(pair, pair.source, instance, FIRST, counted=3)
     made(pair.target, instance, SECOND, writer=False)
@@ -185,14 +185,15 @@ def test_who_sends_dies_in_the_last_stream(pair: LxdPair, name: str) -> None:
 
 
 def sending(pair: LxdPair, gateway: str) -> int | None:
-    """The process that sends the volume itself, after its snapshots."""
-    holder = processes.alive(lxd.folder(pair.state, gateway) / "holder.pid")
-    for process in Path("/proc").glob("[0-9]*"):
+    """The process that sends the volume itself, after its snapshots. It does not live long, so only the children of
+    the daemon are looked at."""
+    daemon = processes.alive(lxd.folder(pair.state, gateway) / "lxd.pid")
+    for thread in Path(f"/proc/{daemon}/task").iterdir():
         with suppress(OSError):
-            words = (process / "cmdline").read_bytes().split(b"\0")
-            last = words[:2] == [b"btrfs", b"send"] and words[-2].endswith(b"/.migration-send")
-            if last and os.readlink(process / "ns/mnt") == os.readlink(f"/proc/{holder}/ns/mnt"):
-                return int(process.name)
+            for child in (thread / "children").read_text().split():
+                words = Path("/proc", child, "cmdline").read_bytes().split(b"\0")
+                if words[:2] == [b"btrfs", b"send"] and words[-2].endswith(b"/.migration-send"):
+                    return int(child)
     return None
 
 

@@ -53,10 +53,10 @@ def chosen(topology: Topology, documents: Iterable[Document]) -> Flavour | Diagn
     problems: tuple[Diagnostic, ...] = ()
     if wanted is None and len(flavours) > 1:
         first, *others = flavours
-        message = f"{frame.name!r} is built with the flavour {first!r}, for nothing says which; there are also "
+        text = f"{frame.name!r} is built with the flavour {first!r}, for nothing says which; there are also "
         help_ = "give flavour_id, or the input that it comes from (--input)"
-        undecided = Diagnostic(rules.NO_FLAVOUR, frame.place("flavour_id"), message + ", ".join(others), help_)
-        problems = (undecided.as_warning(),)
+        place = frame.place("flavour_id")
+        problems = (Diagnostic(rules.NO_FLAVOUR, place, text + ", ".join(others), help_).as_warning(),)
     said = {name: known(value, values) for name, value in frame.properties.items()}
     asked = (found.node.get("topology_template") or found.node).section("inputs")
     return Flavour(found.path, {name: _plain(said[name]) for name in asked if said.get(name) is not None}, problems)

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Protocol
 
+from meghdwar.driver.account import NOT_PAUSED
 from meghdwar.driver.hypervisor import Claim, Hypervisor, HypervisorError, Power, Refused, Version
 from meghdwar.driver.instance import Disk, Files, Instance
 from meghdwar.driver.operation import DONE, Journal, Operation
@@ -186,7 +187,7 @@ def unfence(scene: Scene) -> None:
 # pause
 def pause(scene: Scene) -> dict[str, Any]:
     if scene.live:
-        return {"way": "none: it goes on running"}
+        return {"way": f"{NOT_PAUSED}: it goes on running"}
     if scene.fenced:
         return {"way": "fenced"}
     return {"way": scene.at_source().pause(scene.instance, scene.claim)}

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from meghdwar.driver.account import BY_ATTACH
 from meghdwar.driver.cloud_api import CloudError, Silent
 from meghdwar.driver.hypervisor import (
     Capabilities,
@@ -253,7 +254,7 @@ class Nova:
         """The update that attaches the state elsewhere detaches it here first: until then it goes on, and what it
         writes is not left behind, because nothing is copied."""
         self._for(instance, claim, "pause", writer=False)
-        return "detach, by the update of the stack"
+        return f"{BY_ATTACH}, by the update of the stack"
 
     def resume(self, instance: Instance, claim: Claim) -> None:
         self._place(instance, claim, "resume")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,9 +120,12 @@ def test_every_command_has_help_and_is_completed() -> None:
     assert len(commands) > 30
     for command in commands:
         made = command.load()
-        assert made.__doc__, command.name
         parser = made(None, None).get_parser(command.name)
-        assert "usage" in parser.format_help()
+        help_ = " ".join(parser.format_help().split())
+        _, example = help_.split("(example: openstack edge ")
+        noun, act, *words = shlex.split(example.partition(")")[0])
+        assert command.name in (f"edge_{noun}_{act}", f"edge_operation_{act}")
+        parser.parse_args(words)
 
 
 def test_openstack_completes_its_commands(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,10 @@ from meghdwar.osc.v1.printed import Rows, one, pairs, rows
 
 
 class Create(command.ShowOne):
-    """Bring an application up, from a plan of mdw-compile or from an onboarded package"""
+    """Bring an application up, from a plan of mdw-compile or from an onboarded package
+
+    (example: openstack edge application create --package ID --input lives=5 --wait shop)
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
@@ -65,7 +68,10 @@ def _plan(path: str) -> dict[str, Any]:
 
 
 class List(command.Lister):
-    """List applications"""
+    """List applications
+
+    (example: openstack edge application list --name shop)
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
@@ -80,7 +86,10 @@ class List(command.Lister):
 
 
 class Show(command.ShowOne):
-    """Show an application"""
+    """Show an application
+
+    (example: openstack edge application show shop)
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
@@ -93,7 +102,10 @@ class Show(command.ShowOne):
 
 
 class Delete(command.Command):
-    """Terminate an application: its cloudlets and their state are removed"""
+    """Terminate an application: its cloudlets and their state are removed
+
+    (example: openstack edge application delete --wait shop)
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)

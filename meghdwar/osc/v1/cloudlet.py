@@ -13,7 +13,10 @@ from meghdwar.osc.v1.printed import Rows, one, rows
 
 
 class List(command.Lister):
-    """List cloudlets"""
+    """List cloudlets
+
+    (example: openstack edge cloudlet list --application shop)
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
@@ -36,7 +39,10 @@ class List(command.Lister):
 
 
 class Show(command.ShowOne):
-    """Show a cloudlet"""
+    """Show a cloudlet
+
+    (example: openstack edge cloudlet show shop/arena)
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _which(super().get_parser(prog_name))
@@ -47,7 +53,10 @@ class Show(command.ShowOne):
 
 
 class Build(command.ShowOne):
-    """Build a cloudlet of an application"""
+    """Build a cloudlet of an application
+
+    (example: openstack edge cloudlet build --application shop --subscriber anna --wait arena)
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
@@ -80,25 +89,37 @@ class _Act(command.ShowOne):
 
 
 class Stop(_Act):
-    """Stop a cloudlet where it is; its state stays"""
+    """Stop a cloudlet where it is; its state stays
+
+    (example: openstack edge cloudlet stop --wait arena)
+    """
 
     act = "/stop"
 
 
 class Start(_Act):
-    """Start a cloudlet that was stopped"""
+    """Start a cloudlet that was stopped
+
+    (example: openstack edge cloudlet start arena)
+    """
 
     act = "/start"
 
 
 class Heal(_Act):
-    """End whatever runs of a cloudlet, and start it again where it is"""
+    """End whatever runs of a cloudlet, and start it again where it is
+
+    (example: openstack edge cloudlet heal --wait arena)
+    """
 
     act = "/heal"
 
 
 class Delete(_Act):
-    """Remove a cloudlet, with its state"""
+    """Remove a cloudlet, with its state
+
+    (example: openstack edge cloudlet delete shop/arena/anna)
+    """
 
     method = "DELETE"
 

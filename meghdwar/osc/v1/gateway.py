@@ -13,14 +13,20 @@ from meghdwar.osc.v1.printed import Rows, one, pairs, rows
 
 
 class List(command.Lister):
-    """List gateways"""
+    """List gateways
+
+    (example: openstack edge gateway list)
+    """
 
     def take_action(self, parsed_args: Namespace) -> Rows:
         return rows(edge(self).every("gateways"), "name", "hypervisor", "endpoint", "cloudlets")
 
 
 class Show(command.ShowOne):
-    """Show a gateway"""
+    """Show a gateway
+
+    (example: openstack edge gateway show edge_a)
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _which(super().get_parser(prog_name))
@@ -30,7 +36,10 @@ class Show(command.ShowOne):
 
 
 class Create(command.ShowOne):
-    """Make a gateway known (admin)"""
+    """Make a gateway known (admin)
+
+    (example: openstack edge gateway create edge_a --hypervisor local --endpoint /srv/edge_a)
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _which(super().get_parser(prog_name))
@@ -55,7 +64,10 @@ class Create(command.ShowOne):
 
 
 class Delete(command.Command):
-    """Forget a gateway where nothing is (admin)"""
+    """Forget a gateway where nothing is (admin)
+
+    (example: openstack edge gateway delete edge_a)
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _which(super().get_parser(prog_name))
@@ -65,7 +77,10 @@ class Delete(command.Command):
 
 
 class Check(command.Lister):
-    """Look at everything that a move needs at a gateway; nothing is changed (admin)"""
+    """Look at everything that a move needs at a gateway; nothing is changed (admin)
+
+    (example: openstack edge gateway check edge_a)
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _which(super().get_parser(prog_name))
@@ -76,7 +91,10 @@ class Check(command.Lister):
 
 
 class Sight(command.Lister):
-    """Say where a subscriber was seen; her cloudlets follow"""
+    """Say where a subscriber was seen; her cloudlets follow
+
+    (example: openstack edge sighting create anna --cell cell-3)
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)

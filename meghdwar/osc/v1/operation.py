@@ -29,7 +29,10 @@ def followed(client: Any, operation: Mapping[str, Any], wait: bool) -> Mapping[s
 
 
 class Move(command.ShowOne):
-    """Move a cloudlet, with its state, to another gateway"""
+    """Move a cloudlet, with its state, to another gateway
+
+    (example: openstack edge move create arena --to edge_b --wait)
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
@@ -56,7 +59,10 @@ class _Room:
 
 
 class List(_Room, command.Lister):
-    """List operations, the newest first"""
+    """List operations, the newest first
+
+    (example: openstack edge operation list)
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
@@ -79,13 +85,19 @@ class List(_Room, command.Lister):
 
 
 class ListMoves(List):
-    """List moves, the newest first"""
+    """List moves, the newest first
+
+    (example: openstack edge move list)
+    """
 
     room = "moves"
 
 
 class Show(_Room, command.ShowOne):
-    """Show an operation, step by step"""
+    """Show an operation, step by step
+
+    (example: openstack edge operation show ID)
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _which(super().get_parser(prog_name))
@@ -95,13 +107,19 @@ class Show(_Room, command.ShowOne):
 
 
 class ShowMove(Show):
-    """Show a move, step by step"""
+    """Show a move, step by step
+
+    (example: openstack edge move show ID)
+    """
 
     room = "moves"
 
 
 class Watch(_Room, command.Command):
-    """Follow an operation, step by step, until it has ended"""
+    """Follow an operation, step by step, until it has ended
+
+    (example: openstack edge operation watch ID)
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _which(super().get_parser(prog_name))
@@ -115,7 +133,10 @@ class Watch(_Room, command.Command):
 
 
 class WatchMove(Watch):
-    """Follow a move, step by step, until it has ended"""
+    """Follow a move, step by step, until it has ended
+
+    (example: openstack edge move watch ID)
+    """
 
     room = "moves"
 
@@ -155,13 +176,19 @@ class _Turn(command.ShowOne):
 
 
 class Resume(_Turn):
-    """Go on with an operation that waits"""
+    """Go on with an operation that waits
+
+    (example: openstack edge move resume ID --fenced --because 'power cut')
+    """
 
     way, side = "resume", "source"
 
 
 class Rollback(_Turn):
-    """Undo an operation that is not past its point of no return"""
+    """Undo an operation that is not past its point of no return
+
+    (example: openstack edge move rollback ID)
+    """
 
     way, side = "rollback", "target"
 

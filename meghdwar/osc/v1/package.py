@@ -20,7 +20,10 @@ PACKAGES = "/vnfpkgm/v1/vnf_packages"
 
 
 class Onboard(command.ShowOne):
-    """Onboard a package: it is uploaded, checked and kept"""
+    """Onboard a package: it is uploaded, checked and kept
+
+    (example: openstack edge package onboard arena.csar)
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
@@ -55,7 +58,10 @@ class Onboard(command.ShowOne):
 
 
 class List(command.Lister):
-    """List packages"""
+    """List packages
+
+    (example: openstack edge package list)
+    """
 
     def take_action(self, parsed_args: Namespace) -> Rows:
         client, path, found = edge(self), PACKAGES, []
@@ -68,7 +74,10 @@ class List(command.Lister):
 
 
 class Show(command.ShowOne):
-    """Show a package"""
+    """Show a package
+
+    (example: openstack edge package show ID)
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _which(super().get_parser(prog_name))
@@ -78,7 +87,10 @@ class Show(command.ShowOne):
 
 
 class Set(command.Command):
-    """Enable or disable a package"""
+    """Enable or disable a package
+
+    (example: openstack edge package set --disable ID)
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _which(super().get_parser(prog_name))
@@ -92,7 +104,10 @@ class Set(command.Command):
 
 
 class Delete(command.Command):
-    """Delete a package that is disabled and not used"""
+    """Delete a package that is disabled and not used
+
+    (example: openstack edge package delete ID)
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _which(super().get_parser(prog_name))
@@ -102,7 +117,10 @@ class Delete(command.Command):
 
 
 class Download(command.Command):
-    """Download a package, as it was uploaded"""
+    """Download a package, as it was uploaded
+
+    (example: openstack edge package download --file arena.csar ID)
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _which(super().get_parser(prog_name))

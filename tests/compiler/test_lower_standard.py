@@ -339,6 +339,37 @@ def test_placement() -> None:
     assert lowered(*servers, policies=(apart,)).elements[-1] == Placement("p", "anti-affinity", ("a", "b"), AT)
 
 
+def by_zone(name: str, rule: str, *targets: str) -> Policy:
+    return policy(name, f"tosca.policies.nfv.{rule}", *targets, scope="zone")
+
+
+def test_zones_are_asked_for_by_parameters() -> None:
+    rules = by_zone("apart", "AntiAffinityRule", "a", "b", "c"), by_zone("near", "AffinityRule", "b", "d")
+    application = lowered(*map(node, "abcde"), policies=rules)
+    zones = {each.name: each.zone for each in application.elements if isinstance(each, Server)}
+    near = Parameter("near_zone")
+    assert zones == {"a": Parameter("a_zone"), "b": near, "c": Parameter("c_zone"), "d": near, "e": None}
+    assert {(each.name, each.default) for each in application.inputs} == {
+        ("a_zone", None),
+        ("near_zone", None),
+        ("c_zone", None),
+    }
+
+
+def test_who_is_together_twice_is_in_one_zone() -> None:
+    rules = by_zone("p", "AffinityRule", "a", "b"), by_zone("q", "AffinityRule", "b", "c")
+    application = lowered(*map(node, "abc"), policies=rules)
+    assert {each.zone for each in application.elements if isinstance(each, Server)} == {Parameter("p_zone")}
+    assert [each.name for each in application.inputs] == ["p_zone"]
+
+
+def test_one_stack_is_in_one_point_of_presence() -> None:
+    near = policy("p", "tosca.policies.nfv.AffinityRule", "a", "b", scope="nfvi_pop")
+    assert problems(node("a"), node("b"), policies=(near,)) == []
+    apart = policy("p", "tosca.policies.nfv.AntiAffinityRule", "a", "b", scope="nfvi_pop")
+    assert problems(node("a"), node("b"), policies=(apart,)) == ["MDW453"]
+
+
 def test_policies_that_nothing_can_keep_are_said() -> None:
     wide = policy("p", "tosca.policies.nfv.AntiAffinityRule", "a", scope="zone")
     other = policy("q", "tosca.policies.Performance", "a")

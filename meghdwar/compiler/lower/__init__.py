@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
 from meghdwar.compiler import rules
-from meghdwar.compiler.lower import edge_table, moving_vdu, nfv, nfv_policies, policies, standard
+from meghdwar.compiler.lower import edge_table, moving_vdu, nfv, nfv_policies, policies, standard, zones
 from meghdwar.compiler.lower.scope import Item, Scope
 from meghdwar.compiler.topology import Group, Placed, Policy, Template, Topology
 from meghdwar.diagnostics import Diagnostic, Severity
@@ -63,8 +63,8 @@ POLICIES: Mapping[str, Lowering[Policy]] = {
     "tosca.policies.Scaling.Cluster": policies.cluster_scaling,
     "tosca.policies.Monitoring": policies.monitoring,
     "tosca.policies.tacker.Monitoring": policies.other,
-    "tosca.policies.nfv.AffinityRule": policies.affinity,
-    "tosca.policies.nfv.AntiAffinityRule": policies.affinity,
+    policies.AFFINITY: policies.affinity,
+    policies.ANTI_AFFINITY: policies.affinity,
     "tosca.policies.nfv.VduInitialDelta": nfv_policies.fixed,
     "tosca.policies.nfv.VduInstantiationLevels": nfv_policies.fixed,
     "tosca.policies.nfv.VduScalingAspectDeltas": nfv_policies.scaling,
@@ -106,14 +106,14 @@ def lower(topology: Topology, *, skip_unmapped: bool = False) -> tuple[Applicati
     diagnostics.extend(_names_taken(elements))
     if not elements and not diagnostics:
         diagnostics.append(_nothing_to_build(topology))
+    placed, more = zones.placed(elements, scope)
+    given = (i if i.secret else replace(i, given=topology.given.get(name)) for name, i in topology.inputs.items())
     application = Application(
         name=topology.name,
         origin=topology.origin,
         description=topology.description,
-        inputs=tuple(
-            i if i.secret else replace(i, given=topology.given.get(name)) for name, i in topology.inputs.items()
-        ),
-        elements=tuple(elements),
+        inputs=(*given, *more),
+        elements=tuple(placed),
         outputs=tuple(replace(o, value=scope.value(o.value)) for o in topology.outputs.values()),
     )
     return application, diagnostics

@@ -13,6 +13,8 @@ from meghdwar.compiler.topology import Policy, Trigger
 from meghdwar.diagnostics import Diagnostic
 from meghdwar.model import EXPRESSIONS, Alarm, Element, Placement, ServerScaling, Value
 
+AFFINITY, ANTI_AFFINITY = "tosca.policies.nfv.AffinityRule", "tosca.policies.nfv.AntiAffinityRule"
+
 
 # placement
 def placement(policy: Policy, scope: Scope) -> Iterator[Item]:
@@ -24,13 +26,28 @@ def placement(policy: Policy, scope: Scope) -> Iterator[Item]:
 
 
 def affinity(policy: Policy, scope: Scope) -> Iterator[Item]:
-    """The same in the words of NFV; the stack can keep it between hosts, and nowhere else."""
-    reach = read(policy, scope, "scope")
-    if reach not in (None, "nfvi_node"):
-        yield left_out(policy, f"servers are kept together or apart by host only, not by {reach!r}", "use nfvi_node")
-        return
-    apart = policy.type.is_a("tosca.policies.nfv.AntiAffinityRule")
-    yield from _placement(policy, "anti-affinity" if apart else "affinity", scope)
+    """The same in the words of NFV: between hosts by a group of servers, between zones by parameters of the stack. All
+    that is in one stack is in one point of presence."""
+    reach, members = read(policy, scope, "scope"), servers_of(policy, scope)
+    if reach in (None, "nfvi_node"):
+        yield from _placement(policy, "anti-affinity" if is_apart(policy) else "affinity", scope)
+    elif not members:
+        yield left_out(policy, "none of its targets is a server")
+    elif reach == "zone" and is_apart(policy) and len(members) == 1:
+        yield left_out(policy, f"all servers of {members[0]!r} are in one zone", "name others that it is apart from")
+    elif reach != "zone" and (reach != "nfvi_pop" or is_apart(policy)):
+        where = "apart" if reach == "nfvi_pop" else "together or apart"
+        yield left_out(policy, f"the servers of a stack cannot be {where} by {reach!r}", "use nfvi_node or zone")
+
+
+def by_zone(policy: Policy, scope: Scope) -> bool:
+    """Whether it is about the zones that servers are in."""
+    of_nfv = any(policy.type.is_a(rule) for rule in (AFFINITY, ANTI_AFFINITY))
+    return of_nfv and read(policy, scope, "scope") == "zone"
+
+
+def is_apart(policy: Policy) -> bool:
+    return policy.type.is_a(ANTI_AFFINITY)
 
 
 def _placement(policy: Policy, kind: str, scope: Scope) -> Iterator[Item]:

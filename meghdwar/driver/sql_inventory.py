@@ -92,6 +92,11 @@ def _instances_of(dialect: Dialect, *, at_gateway: bool) -> Callable[[Sequence[A
     return lambda names: query.where(instances.c.application.in_(names)) if names else query
 
 
+def _homes_of(names: Sequence[Any]) -> Any:
+    query = select(instances.c.application, instances.c.name, instances.c.gateway).order_by(instances.c.name)
+    return query.where(instances.c.application.in_(names)) if names else query
+
+
 class SqlInventory:
     """Each call is one transaction. What is asked for by a name that nobody has raises Unknown; JournalError is raised
     when the database cannot be used. To add what is there already changes nothing; another value under its name is
@@ -117,6 +122,7 @@ class SqlInventory:
         mine = applications.c.project == bindparam("project")
         self._applications_of = Prepared(select(applications).where(mine), engine.dialect)
         self._names_of = Prepared(select(applications.c.name).where(mine), engine.dialect)
+        self._homes_of = Several(_homes_of, engine.dialect)
         self._instances_of = {
             at_gateway: Several(_instances_of(engine.dialect, at_gateway=at_gateway), engine.dialect)
             for at_gateway in (False, True)
@@ -266,6 +272,11 @@ class SqlInventory:
         query = self._instances_of[gateway is not None]
         given = {"after": after, "most": ALL if limit is None else limit, "gateway": gateway}
         return [_instance(row) for row in self._transactions.read(lambda c: query.all(c, applications, given))]
+
+    def homes_of(self, applications: Collection[str]) -> list[tuple[str, str, str | None]]:
+        """Application, name and gateway of each instance of these applications."""
+        rows = self._transactions.read(lambda c: self._homes_of.all(c, applications, {}))
+        return [(row.application, row.name, row.gateway) for row in rows]
 
     def instance(self, name: str) -> InstanceRecord:
         return _instance(self._one("instance", self._instance, select(instances.c.name), name))

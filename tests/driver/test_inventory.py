@@ -62,6 +62,9 @@ def test_lists_are_sorted_and_chosen_from(inventory: SqlInventory) -> None:
     assert [each.name for each in inventory.instances("game", "edge_a")] == ["b"]
     assert [each.name for each in inventory.instances_of(None)] == ["B", "a", "b"], "in the order of every database"
     assert [each.name for each in inventory.instances_of(["game", "none"])] == ["B", "b"]
+    of_game = inventory.instances_of(["game"])
+    assert sorted(inventory.homes_of(["game", "none"])) == sorted(("game", i.name, i.gateway) for i in of_game)
+    assert inventory.homes_of([]) == []
     assert [each.name for each in inventory.instances_of(["game", "film"], gateway="edge_a", after="a")] == ["b"]
     assert [each.name for each in inventory.instances_of(None, after="B", limit=1)] == ["a"]
     assert inventory.instances_of([]) == []

@@ -166,6 +166,6 @@ def _all_shown(records: Sequence[ApplicationRecord]) -> list[dict[str, Any]]:
     homes: dict[str, dict[str, str | None]] = {
         each.name: dict.fromkeys(driver.wanted_by(each).names()) for each in records
     }
-    for found in driver.inventory.instances_of(homes):
-        homes[found.instance.application][found.name] = found.gateway
+    for application, instance, gateway in driver.inventory.homes_of(homes):
+        homes[application][instance] = gateway
     return [shown.application(each, tasks.get(each.name), list(homes[each.name].values())) for each in records]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -16,7 +18,7 @@ from meghdwar.cli.compile import main as compile_main
 from meghdwar.driver import heat
 from meghdwar.driver.cloud_api import Cloud
 from meghdwar.driver.senlin import Senlin
-from tests.lab.mdw import Mdw
+from tests.lab.mdw import WITHIN_S, Mdw
 
 ARENA = (Path(__file__).parent / "arena.tosca.yaml").read_text()
 
@@ -53,13 +55,19 @@ class Scene:
             print(f"{what}: {self.times[what]} s", flush=True)
 
     # as a person would
+    def openstack(self, *words: str) -> str:
+        """What the cloud's own client says. Raises AssertionError when it ends with another status than 0."""
+        command = [str(Path(sys.executable).parent / "openstack"), "--os-cloud", self.cloud.name, *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN_S, check=False)
+        assert done.returncode == 0, f"openstack {' '.join(words)} ended with {done.returncode}: {done.stderr}"
+        return done.stdout
+
     def stack_create(self) -> heat.Found:
-        """Plain `openstack stack create`, which knows nothing of plans."""
-        request = heat._request(self.bundle, {})
-        self.cloud.ask("orchestration", "POST", "/stacks", {**request, "stack_name": self.name, "timeout_mins": 30})
-        found = heat.await_stack(self.cloud, heat.the(self.cloud, self.name).id, print)
-        assert found.state == "CREATE_COMPLETE", found.reason
-        return found
+        """The command that the compiler prints, which knows nothing of plans."""
+        bundle, folder = self.bundle, self.plan.parent
+        files = "-t", str(folder / bundle.template), "-e", str(folder / bundle.environment)
+        self.openstack("stack", "create", *files, "--wait", self.name)
+        return heat.the(self.cloud, self.name)
 
     def up(self, *more: str) -> None:
         """Stack and cloudlets, by the command."""

@@ -16,7 +16,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -144,12 +144,17 @@ def simple(corpus: Path) -> Report:
 
 def translated(corpus: Path) -> Report:
     """heat-translator's samples: all compile, and Heat and Senlin accept what comes out."""
+    paths = [p for p in (corpus / "simple/templates.txt").read_text().split() if "/heat-translator/" in p]
+    wrong = {path: f" (it is wrong: {reason})" for path, label, reason in read_labels() if label == "wrong"}
+    return stacks(corpus, paths, "heat-translator's samples", wrong)
+
+
+def stacks(corpus: Path, paths: Sequence[str], name: str, wrong: Mapping[str, str]) -> Report:
+    """What these templates compile to, judged by Heat and Senlin; `wrong` has what is said of those not to be taken."""
     from tests.oracle.judge import Heat, Senlin
 
-    paths = [p for p in (corpus / "simple/templates.txt").read_text().split() if "/heat-translator/" in p]
     found = list(verdicts(corpus, paths, partial(compiled, target="senlin", heat="2024.1")))
     done = [v for v in found if v.accepted]
-    wrong = {path: f" (it is wrong: {reason})" for path, label, reason in read_labels() if label == "wrong"}
     notes = [f"{v.path} was {v.outcome}: {v.why}{wrong.get(v.path, '')}" for v in found if not v.accepted]
     heat, senlin = Heat("heat-22"), Senlin()
     judged = {v.path: heat.judge_one(stack_of(v)) for v in done}
@@ -157,13 +162,11 @@ def translated(corpus: Path) -> Report:
     refused = [v for v in senlin.judge(specs) if not v.accepted]
     notes += [f"{path}: Heat says {'; '.join(v.errors[:3])}" for path, v in judged.items() if not v.accepted]
     notes += [f"{v.name}: Senlin says {'; '.join(v.errors)}" for v in refused]
+    accepted = sum(v.accepted for v in judged.values())
     rows = [
-        ["heat-translator's samples: compiled", rate(len(done), len(found))],
-        [
-            "heat-translator's samples: stacks that Heat 22 accepts",
-            rate(sum(v.accepted for v in judged.values()), len(judged)),
-        ],
-        ["heat-translator's samples: specs that Senlin 16 accepts", rate(len(specs) - len(refused), len(specs))],
+        [f"{name}: compiled", rate(len(done), len(found))],
+        [f"{name}: stacks that Heat 22 accepts", rate(accepted, len(judged))],
+        [f"{name}: specs that Senlin 16 accepts", rate(len(specs) - len(refused), len(specs))],
     ]
     return Report(rows, notes, sum(v.broke for v in found))
 
@@ -184,12 +187,8 @@ def stack_of(compiled_: Verdict) -> Any:
 
 
 def sol001(corpus: Path) -> Report:
-    """ETSI SOL001 VNFDs with their types beside them."""
-    found = list(verdicts(corpus, (corpus / "sol001/templates.txt").read_text().split(), check))
-    notes = [f"{v.path} was {v.outcome}: {v.why}" for v in found if not v.accepted]
-    return Report(
-        [["SOL001: accepted", rate(sum(v.accepted for v in found), len(found))]], notes, sum(v.broke for v in found)
-    )
+    """ETSI SOL001 VNFDs with their types beside them: they compile, and Heat and Senlin accept what comes out."""
+    return stacks(corpus, (corpus / "sol001/templates.txt").read_text().split(), "SOL001", {})
 
 
 def packages(corpus: Path) -> Report:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from meghdwar.driver.account import account, left, recovered, why
@@ -36,9 +37,15 @@ def application(record: ApplicationRecord, task: Task | None, homes: Sequence[st
         "error": task.error if task else "",
         "stack": record.stack,
         "digest": record.digest,
-        "inputs": json.loads(record.parameters),
+        "inputs": _inputs(record.parameters),
         "cloudlets": sum(home is not None for home in homes),
     }
+
+
+@lru_cache(1024)
+def _inputs(parameters: str) -> Any:
+    """Read once; nobody changes what is only shown."""
+    return json.loads(parameters)
 
 
 def cloudlet(record: InstanceRecord, operation: Operation | None) -> dict[str, Any]:
